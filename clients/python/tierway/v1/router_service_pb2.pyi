@@ -1,0 +1,278 @@
+import datetime
+
+from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from tierway.v1 import types_pb2 as _types_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class RouteRequest(_message.Message):
+    __slots__ = ("query", "preferences", "sampling", "request_id")
+    QUERY_FIELD_NUMBER: _ClassVar[int]
+    PREFERENCES_FIELD_NUMBER: _ClassVar[int]
+    SAMPLING_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    query: _types_pb2.Query
+    preferences: _types_pb2.Preferences
+    sampling: _types_pb2.Sampling
+    request_id: str
+    def __init__(self, query: _Optional[_Union[_types_pb2.Query, _Mapping]] = ..., preferences: _Optional[_Union[_types_pb2.Preferences, _Mapping]] = ..., sampling: _Optional[_Union[_types_pb2.Sampling, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class RouteResponse(_message.Message):
+    __slots__ = ("decision", "constitution_hash", "request_id")
+    DECISION_FIELD_NUMBER: _ClassVar[int]
+    CONSTITUTION_HASH_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    decision: _types_pb2.Decision
+    constitution_hash: str
+    request_id: str
+    def __init__(self, decision: _Optional[_Union[_types_pb2.Decision, _Mapping]] = ..., constitution_hash: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class RouteBatchRequest(_message.Message):
+    __slots__ = ("requests", "include_reasons")
+    REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_REASONS_FIELD_NUMBER: _ClassVar[int]
+    requests: _containers.RepeatedCompositeFieldContainer[RouteRequest]
+    include_reasons: bool
+    def __init__(self, requests: _Optional[_Iterable[_Union[RouteRequest, _Mapping]]] = ..., include_reasons: _Optional[bool] = ...) -> None: ...
+
+class RouteBatchResponse(_message.Message):
+    __slots__ = ("results", "constitution_hash")
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    CONSTITUTION_HASH_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[RouteResult]
+    constitution_hash: str
+    def __init__(self, results: _Optional[_Iterable[_Union[RouteResult, _Mapping]]] = ..., constitution_hash: _Optional[str] = ...) -> None: ...
+
+class RouteResult(_message.Message):
+    __slots__ = ("decision", "error", "request_id")
+    DECISION_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    decision: _types_pb2.Decision
+    error: RouteError
+    request_id: str
+    def __init__(self, decision: _Optional[_Union[_types_pb2.Decision, _Mapping]] = ..., error: _Optional[_Union[RouteError, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class RouteError(_message.Message):
+    __slots__ = ("code", "reason", "message", "field")
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    code: int
+    reason: str
+    message: str
+    field: str
+    def __init__(self, code: _Optional[int] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., field: _Optional[str] = ...) -> None: ...
+
+class ExecuteRequest(_message.Message):
+    __slots__ = ("query", "preferences", "sampling", "request_id")
+    QUERY_FIELD_NUMBER: _ClassVar[int]
+    PREFERENCES_FIELD_NUMBER: _ClassVar[int]
+    SAMPLING_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    query: _types_pb2.Query
+    preferences: _types_pb2.Preferences
+    sampling: _types_pb2.Sampling
+    request_id: str
+    def __init__(self, query: _Optional[_Union[_types_pb2.Query, _Mapping]] = ..., preferences: _Optional[_Union[_types_pb2.Preferences, _Mapping]] = ..., sampling: _Optional[_Union[_types_pb2.Sampling, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class ExecuteResponse(_message.Message):
+    __slots__ = ("decision", "constitution_hash", "request_id", "text", "usage", "cost_usd", "timings", "finish_reason", "attempts", "logprobs")
+    DECISION_FIELD_NUMBER: _ClassVar[int]
+    CONSTITUTION_HASH_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    USAGE_FIELD_NUMBER: _ClassVar[int]
+    COST_USD_FIELD_NUMBER: _ClassVar[int]
+    TIMINGS_FIELD_NUMBER: _ClassVar[int]
+    FINISH_REASON_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    LOGPROBS_FIELD_NUMBER: _ClassVar[int]
+    decision: _types_pb2.Decision
+    constitution_hash: str
+    request_id: str
+    text: str
+    usage: _types_pb2.Usage
+    cost_usd: float
+    timings: _types_pb2.Timings
+    finish_reason: _types_pb2.FinishReason
+    attempts: _containers.RepeatedCompositeFieldContainer[_types_pb2.Attempt]
+    logprobs: _containers.RepeatedCompositeFieldContainer[_types_pb2.TokenLogprob]
+    def __init__(self, decision: _Optional[_Union[_types_pb2.Decision, _Mapping]] = ..., constitution_hash: _Optional[str] = ..., request_id: _Optional[str] = ..., text: _Optional[str] = ..., usage: _Optional[_Union[_types_pb2.Usage, _Mapping]] = ..., cost_usd: _Optional[float] = ..., timings: _Optional[_Union[_types_pb2.Timings, _Mapping]] = ..., finish_reason: _Optional[_Union[_types_pb2.FinishReason, str]] = ..., attempts: _Optional[_Iterable[_Union[_types_pb2.Attempt, _Mapping]]] = ..., logprobs: _Optional[_Iterable[_Union[_types_pb2.TokenLogprob, _Mapping]]] = ...) -> None: ...
+
+class StreamRequest(_message.Message):
+    __slots__ = ("query", "preferences", "sampling", "request_id")
+    QUERY_FIELD_NUMBER: _ClassVar[int]
+    PREFERENCES_FIELD_NUMBER: _ClassVar[int]
+    SAMPLING_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    query: _types_pb2.Query
+    preferences: _types_pb2.Preferences
+    sampling: _types_pb2.Sampling
+    request_id: str
+    def __init__(self, query: _Optional[_Union[_types_pb2.Query, _Mapping]] = ..., preferences: _Optional[_Union[_types_pb2.Preferences, _Mapping]] = ..., sampling: _Optional[_Union[_types_pb2.Sampling, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class StreamResponse(_message.Message):
+    __slots__ = ("delta", "started", "attempt", "finished")
+    DELTA_FIELD_NUMBER: _ClassVar[int]
+    STARTED_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    FINISHED_FIELD_NUMBER: _ClassVar[int]
+    delta: StreamDelta
+    started: StreamStarted
+    attempt: _types_pb2.Attempt
+    finished: StreamFinished
+    def __init__(self, delta: _Optional[_Union[StreamDelta, _Mapping]] = ..., started: _Optional[_Union[StreamStarted, _Mapping]] = ..., attempt: _Optional[_Union[_types_pb2.Attempt, _Mapping]] = ..., finished: _Optional[_Union[StreamFinished, _Mapping]] = ...) -> None: ...
+
+class StreamDelta(_message.Message):
+    __slots__ = ("text", "token_count", "logprobs")
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_COUNT_FIELD_NUMBER: _ClassVar[int]
+    LOGPROBS_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    token_count: int
+    logprobs: _containers.RepeatedCompositeFieldContainer[_types_pb2.TokenLogprob]
+    def __init__(self, text: _Optional[str] = ..., token_count: _Optional[int] = ..., logprobs: _Optional[_Iterable[_Union[_types_pb2.TokenLogprob, _Mapping]]] = ...) -> None: ...
+
+class StreamStarted(_message.Message):
+    __slots__ = ("decision", "constitution_hash", "request_id")
+    DECISION_FIELD_NUMBER: _ClassVar[int]
+    CONSTITUTION_HASH_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    decision: _types_pb2.Decision
+    constitution_hash: str
+    request_id: str
+    def __init__(self, decision: _Optional[_Union[_types_pb2.Decision, _Mapping]] = ..., constitution_hash: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class StreamFinished(_message.Message):
+    __slots__ = ("usage", "cost_usd", "timings", "finish_reason", "confidence", "attempts", "constitution_hash")
+    USAGE_FIELD_NUMBER: _ClassVar[int]
+    COST_USD_FIELD_NUMBER: _ClassVar[int]
+    TIMINGS_FIELD_NUMBER: _ClassVar[int]
+    FINISH_REASON_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    CONSTITUTION_HASH_FIELD_NUMBER: _ClassVar[int]
+    usage: _types_pb2.Usage
+    cost_usd: float
+    timings: _types_pb2.Timings
+    finish_reason: _types_pb2.FinishReason
+    confidence: float
+    attempts: _containers.RepeatedCompositeFieldContainer[_types_pb2.Attempt]
+    constitution_hash: str
+    def __init__(self, usage: _Optional[_Union[_types_pb2.Usage, _Mapping]] = ..., cost_usd: _Optional[float] = ..., timings: _Optional[_Union[_types_pb2.Timings, _Mapping]] = ..., finish_reason: _Optional[_Union[_types_pb2.FinishReason, str]] = ..., confidence: _Optional[float] = ..., attempts: _Optional[_Iterable[_Union[_types_pb2.Attempt, _Mapping]]] = ..., constitution_hash: _Optional[str] = ...) -> None: ...
+
+class ListModelsRequest(_message.Message):
+    __slots__ = ("page_size", "page_token")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListModelsResponse(_message.Message):
+    __slots__ = ("models", "next_page_token", "constitution_hash")
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    CONSTITUTION_HASH_FIELD_NUMBER: _ClassVar[int]
+    models: _containers.RepeatedCompositeFieldContainer[Model]
+    next_page_token: str
+    constitution_hash: str
+    def __init__(self, models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., constitution_hash: _Optional[str] = ...) -> None: ...
+
+class Model(_message.Message):
+    __slots__ = ("name", "tier", "compliance_score", "vision", "input_usd_per_million_tokens", "cached_input_usd_per_million_tokens", "output_usd_per_million_tokens", "fallback_chain", "deployments")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TIER_FIELD_NUMBER: _ClassVar[int]
+    COMPLIANCE_SCORE_FIELD_NUMBER: _ClassVar[int]
+    VISION_FIELD_NUMBER: _ClassVar[int]
+    INPUT_USD_PER_MILLION_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    CACHED_INPUT_USD_PER_MILLION_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_USD_PER_MILLION_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    FALLBACK_CHAIN_FIELD_NUMBER: _ClassVar[int]
+    DEPLOYMENTS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    tier: int
+    compliance_score: float
+    vision: bool
+    input_usd_per_million_tokens: float
+    cached_input_usd_per_million_tokens: float
+    output_usd_per_million_tokens: float
+    fallback_chain: _containers.RepeatedScalarFieldContainer[str]
+    deployments: _containers.RepeatedCompositeFieldContainer[Deployment]
+    def __init__(self, name: _Optional[str] = ..., tier: _Optional[int] = ..., compliance_score: _Optional[float] = ..., vision: _Optional[bool] = ..., input_usd_per_million_tokens: _Optional[float] = ..., cached_input_usd_per_million_tokens: _Optional[float] = ..., output_usd_per_million_tokens: _Optional[float] = ..., fallback_chain: _Optional[_Iterable[str]] = ..., deployments: _Optional[_Iterable[_Union[Deployment, _Mapping]]] = ...) -> None: ...
+
+class Deployment(_message.Message):
+    __slots__ = ("name", "provider", "available", "unavailable_reason", "context_tokens", "expected_latency")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    AVAILABLE_FIELD_NUMBER: _ClassVar[int]
+    UNAVAILABLE_REASON_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_LATENCY_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    provider: str
+    available: bool
+    unavailable_reason: str
+    context_tokens: int
+    expected_latency: _duration_pb2.Duration
+    def __init__(self, name: _Optional[str] = ..., provider: _Optional[str] = ..., available: _Optional[bool] = ..., unavailable_reason: _Optional[str] = ..., context_tokens: _Optional[int] = ..., expected_latency: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class GetStatsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetStatsResponse(_message.Message):
+    __slots__ = ("start_time", "models", "tiers", "errors", "in_flight", "constitution_hash")
+    START_TIME_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    TIERS_FIELD_NUMBER: _ClassVar[int]
+    ERRORS_FIELD_NUMBER: _ClassVar[int]
+    IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
+    CONSTITUTION_HASH_FIELD_NUMBER: _ClassVar[int]
+    start_time: _timestamp_pb2.Timestamp
+    models: _containers.RepeatedCompositeFieldContainer[ModelStats]
+    tiers: _containers.RepeatedCompositeFieldContainer[TierStats]
+    errors: _containers.RepeatedCompositeFieldContainer[ErrorStats]
+    in_flight: int
+    constitution_hash: str
+    def __init__(self, start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., models: _Optional[_Iterable[_Union[ModelStats, _Mapping]]] = ..., tiers: _Optional[_Iterable[_Union[TierStats, _Mapping]]] = ..., errors: _Optional[_Iterable[_Union[ErrorStats, _Mapping]]] = ..., in_flight: _Optional[int] = ..., constitution_hash: _Optional[str] = ...) -> None: ...
+
+class ModelStats(_message.Message):
+    __slots__ = ("model", "decisions", "answers", "failures", "usage", "cost_usd")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    DECISIONS_FIELD_NUMBER: _ClassVar[int]
+    ANSWERS_FIELD_NUMBER: _ClassVar[int]
+    FAILURES_FIELD_NUMBER: _ClassVar[int]
+    USAGE_FIELD_NUMBER: _ClassVar[int]
+    COST_USD_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    decisions: int
+    answers: int
+    failures: int
+    usage: _types_pb2.Usage
+    cost_usd: float
+    def __init__(self, model: _Optional[str] = ..., decisions: _Optional[int] = ..., answers: _Optional[int] = ..., failures: _Optional[int] = ..., usage: _Optional[_Union[_types_pb2.Usage, _Mapping]] = ..., cost_usd: _Optional[float] = ...) -> None: ...
+
+class TierStats(_message.Message):
+    __slots__ = ("tier", "decisions")
+    TIER_FIELD_NUMBER: _ClassVar[int]
+    DECISIONS_FIELD_NUMBER: _ClassVar[int]
+    tier: int
+    decisions: int
+    def __init__(self, tier: _Optional[int] = ..., decisions: _Optional[int] = ...) -> None: ...
+
+class ErrorStats(_message.Message):
+    __slots__ = ("reason", "count")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    count: int
+    def __init__(self, reason: _Optional[str] = ..., count: _Optional[int] = ...) -> None: ...

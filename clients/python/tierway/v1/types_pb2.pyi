@@ -1,0 +1,297 @@
+import datetime
+
+from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import struct_pb2 as _struct_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Role(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ROLE_UNSPECIFIED: _ClassVar[Role]
+    ROLE_SYSTEM: _ClassVar[Role]
+    ROLE_USER: _ClassVar[Role]
+    ROLE_ASSISTANT: _ClassVar[Role]
+
+class Complexity(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    COMPLEXITY_UNSPECIFIED: _ClassVar[Complexity]
+    COMPLEXITY_TRIVIAL: _ClassVar[Complexity]
+    COMPLEXITY_SIMPLE: _ClassVar[Complexity]
+    COMPLEXITY_MODERATE: _ClassVar[Complexity]
+    COMPLEXITY_COMPLEX: _ClassVar[Complexity]
+    COMPLEXITY_VISION: _ClassVar[Complexity]
+
+class ReasonCode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    REASON_CODE_UNSPECIFIED: _ClassVar[ReasonCode]
+    REASON_CODE_COMPLEXITY_FLOOR: _ClassVar[ReasonCode]
+    REASON_CODE_TASK_TYPE_FLOOR: _ClassVar[ReasonCode]
+    REASON_CODE_PIN_AGENT: _ClassVar[ReasonCode]
+    REASON_CODE_PIN_GOVERNANCE: _ClassVar[ReasonCode]
+    REASON_CODE_PIN_VISION: _ClassVar[ReasonCode]
+    REASON_CODE_FORCED_MODEL: _ClassVar[ReasonCode]
+    REASON_CODE_PREFER_VISION: _ClassVar[ReasonCode]
+    REASON_CODE_FLOOR_DEGRADED: _ClassVar[ReasonCode]
+    REASON_CODE_CHEAPEST: _ClassVar[ReasonCode]
+    REASON_CODE_FILTERED_UNAVAILABLE: _ClassVar[ReasonCode]
+    REASON_CODE_FILTERED_TIER: _ClassVar[ReasonCode]
+    REASON_CODE_FILTERED_CONTEXT: _ClassVar[ReasonCode]
+    REASON_CODE_FILTERED_VISION: _ClassVar[ReasonCode]
+    REASON_CODE_FILTERED_RESPONSE_FORMAT: _ClassVar[ReasonCode]
+    REASON_CODE_FILTERED_COMPLIANCE: _ClassVar[ReasonCode]
+    REASON_CODE_FILTERED_COST: _ClassVar[ReasonCode]
+    REASON_CODE_FILTERED_LATENCY: _ClassVar[ReasonCode]
+    REASON_CODE_FILTERED_FORCED_MODEL: _ClassVar[ReasonCode]
+    REASON_CODE_FILTERED_LOGPROBS: _ClassVar[ReasonCode]
+
+class FinishReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    FINISH_REASON_UNSPECIFIED: _ClassVar[FinishReason]
+    FINISH_REASON_STOP: _ClassVar[FinishReason]
+    FINISH_REASON_LENGTH: _ClassVar[FinishReason]
+    FINISH_REASON_CONTENT_FILTER: _ClassVar[FinishReason]
+
+class AttemptOutcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ATTEMPT_OUTCOME_UNSPECIFIED: _ClassVar[AttemptOutcome]
+    ATTEMPT_OUTCOME_ANSWERED: _ClassVar[AttemptOutcome]
+    ATTEMPT_OUTCOME_FELL_BACK: _ClassVar[AttemptOutcome]
+ROLE_UNSPECIFIED: Role
+ROLE_SYSTEM: Role
+ROLE_USER: Role
+ROLE_ASSISTANT: Role
+COMPLEXITY_UNSPECIFIED: Complexity
+COMPLEXITY_TRIVIAL: Complexity
+COMPLEXITY_SIMPLE: Complexity
+COMPLEXITY_MODERATE: Complexity
+COMPLEXITY_COMPLEX: Complexity
+COMPLEXITY_VISION: Complexity
+REASON_CODE_UNSPECIFIED: ReasonCode
+REASON_CODE_COMPLEXITY_FLOOR: ReasonCode
+REASON_CODE_TASK_TYPE_FLOOR: ReasonCode
+REASON_CODE_PIN_AGENT: ReasonCode
+REASON_CODE_PIN_GOVERNANCE: ReasonCode
+REASON_CODE_PIN_VISION: ReasonCode
+REASON_CODE_FORCED_MODEL: ReasonCode
+REASON_CODE_PREFER_VISION: ReasonCode
+REASON_CODE_FLOOR_DEGRADED: ReasonCode
+REASON_CODE_CHEAPEST: ReasonCode
+REASON_CODE_FILTERED_UNAVAILABLE: ReasonCode
+REASON_CODE_FILTERED_TIER: ReasonCode
+REASON_CODE_FILTERED_CONTEXT: ReasonCode
+REASON_CODE_FILTERED_VISION: ReasonCode
+REASON_CODE_FILTERED_RESPONSE_FORMAT: ReasonCode
+REASON_CODE_FILTERED_COMPLIANCE: ReasonCode
+REASON_CODE_FILTERED_COST: ReasonCode
+REASON_CODE_FILTERED_LATENCY: ReasonCode
+REASON_CODE_FILTERED_FORCED_MODEL: ReasonCode
+REASON_CODE_FILTERED_LOGPROBS: ReasonCode
+FINISH_REASON_UNSPECIFIED: FinishReason
+FINISH_REASON_STOP: FinishReason
+FINISH_REASON_LENGTH: FinishReason
+FINISH_REASON_CONTENT_FILTER: FinishReason
+ATTEMPT_OUTCOME_UNSPECIFIED: AttemptOutcome
+ATTEMPT_OUTCOME_ANSWERED: AttemptOutcome
+ATTEMPT_OUTCOME_FELL_BACK: AttemptOutcome
+
+class Query(_message.Message):
+    __slots__ = ("prompt", "messages", "tools", "response_format")
+    PROMPT_FIELD_NUMBER: _ClassVar[int]
+    MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    TOOLS_FIELD_NUMBER: _ClassVar[int]
+    RESPONSE_FORMAT_FIELD_NUMBER: _ClassVar[int]
+    prompt: str
+    messages: _containers.RepeatedCompositeFieldContainer[Message]
+    tools: _containers.RepeatedCompositeFieldContainer[Tool]
+    response_format: ResponseFormat
+    def __init__(self, prompt: _Optional[str] = ..., messages: _Optional[_Iterable[_Union[Message, _Mapping]]] = ..., tools: _Optional[_Iterable[_Union[Tool, _Mapping]]] = ..., response_format: _Optional[_Union[ResponseFormat, _Mapping]] = ...) -> None: ...
+
+class Message(_message.Message):
+    __slots__ = ("role", "parts")
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    PARTS_FIELD_NUMBER: _ClassVar[int]
+    role: Role
+    parts: _containers.RepeatedCompositeFieldContainer[Part]
+    def __init__(self, role: _Optional[_Union[Role, str]] = ..., parts: _Optional[_Iterable[_Union[Part, _Mapping]]] = ...) -> None: ...
+
+class Part(_message.Message):
+    __slots__ = ("text", "image")
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    image: Image
+    def __init__(self, text: _Optional[str] = ..., image: _Optional[_Union[Image, _Mapping]] = ...) -> None: ...
+
+class Image(_message.Message):
+    __slots__ = ("data", "uri", "mime_type")
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    URI_FIELD_NUMBER: _ClassVar[int]
+    MIME_TYPE_FIELD_NUMBER: _ClassVar[int]
+    data: bytes
+    uri: str
+    mime_type: str
+    def __init__(self, data: _Optional[bytes] = ..., uri: _Optional[str] = ..., mime_type: _Optional[str] = ...) -> None: ...
+
+class Tool(_message.Message):
+    __slots__ = ("name", "description", "parameters")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    description: str
+    parameters: _struct_pb2.Struct
+    def __init__(self, name: _Optional[str] = ..., description: _Optional[str] = ..., parameters: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
+
+class ResponseFormat(_message.Message):
+    __slots__ = ("json_object", "json_schema")
+    JSON_OBJECT_FIELD_NUMBER: _ClassVar[int]
+    JSON_SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    json_object: JsonObject
+    json_schema: _struct_pb2.Struct
+    def __init__(self, json_object: _Optional[_Union[JsonObject, _Mapping]] = ..., json_schema: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
+
+class JsonObject(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Preferences(_message.Message):
+    __slots__ = ("agent", "task_type", "force_model", "min_tier", "max_tier", "max_cost_usd", "latency_budget", "min_compliance", "cost_quality", "allow_fallback", "allow_escalation", "expected_constitution_hash")
+    AGENT_FIELD_NUMBER: _ClassVar[int]
+    TASK_TYPE_FIELD_NUMBER: _ClassVar[int]
+    FORCE_MODEL_FIELD_NUMBER: _ClassVar[int]
+    MIN_TIER_FIELD_NUMBER: _ClassVar[int]
+    MAX_TIER_FIELD_NUMBER: _ClassVar[int]
+    MAX_COST_USD_FIELD_NUMBER: _ClassVar[int]
+    LATENCY_BUDGET_FIELD_NUMBER: _ClassVar[int]
+    MIN_COMPLIANCE_FIELD_NUMBER: _ClassVar[int]
+    COST_QUALITY_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_FALLBACK_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_ESCALATION_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_CONSTITUTION_HASH_FIELD_NUMBER: _ClassVar[int]
+    agent: str
+    task_type: str
+    force_model: str
+    min_tier: int
+    max_tier: int
+    max_cost_usd: float
+    latency_budget: _duration_pb2.Duration
+    min_compliance: float
+    cost_quality: float
+    allow_fallback: bool
+    allow_escalation: bool
+    expected_constitution_hash: str
+    def __init__(self, agent: _Optional[str] = ..., task_type: _Optional[str] = ..., force_model: _Optional[str] = ..., min_tier: _Optional[int] = ..., max_tier: _Optional[int] = ..., max_cost_usd: _Optional[float] = ..., latency_budget: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., min_compliance: _Optional[float] = ..., cost_quality: _Optional[float] = ..., allow_fallback: _Optional[bool] = ..., allow_escalation: _Optional[bool] = ..., expected_constitution_hash: _Optional[str] = ...) -> None: ...
+
+class Sampling(_message.Message):
+    __slots__ = ("temperature", "top_p", "top_k", "max_tokens", "stop", "seed", "presence_penalty", "frequency_penalty", "top_logprobs")
+    TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
+    TOP_P_FIELD_NUMBER: _ClassVar[int]
+    TOP_K_FIELD_NUMBER: _ClassVar[int]
+    MAX_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    STOP_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    PRESENCE_PENALTY_FIELD_NUMBER: _ClassVar[int]
+    FREQUENCY_PENALTY_FIELD_NUMBER: _ClassVar[int]
+    TOP_LOGPROBS_FIELD_NUMBER: _ClassVar[int]
+    temperature: float
+    top_p: float
+    top_k: int
+    max_tokens: int
+    stop: _containers.RepeatedScalarFieldContainer[str]
+    seed: int
+    presence_penalty: float
+    frequency_penalty: float
+    top_logprobs: int
+    def __init__(self, temperature: _Optional[float] = ..., top_p: _Optional[float] = ..., top_k: _Optional[int] = ..., max_tokens: _Optional[int] = ..., stop: _Optional[_Iterable[str]] = ..., seed: _Optional[int] = ..., presence_penalty: _Optional[float] = ..., frequency_penalty: _Optional[float] = ..., top_logprobs: _Optional[int] = ...) -> None: ...
+
+class Decision(_message.Message):
+    __slots__ = ("decision_id", "tier", "model", "deployment", "provider", "complexity", "confidence", "reasons", "estimated_cost_usd", "fallback_chain", "compliance_score")
+    DECISION_ID_FIELD_NUMBER: _ClassVar[int]
+    TIER_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    DEPLOYMENT_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    COMPLEXITY_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    REASONS_FIELD_NUMBER: _ClassVar[int]
+    ESTIMATED_COST_USD_FIELD_NUMBER: _ClassVar[int]
+    FALLBACK_CHAIN_FIELD_NUMBER: _ClassVar[int]
+    COMPLIANCE_SCORE_FIELD_NUMBER: _ClassVar[int]
+    decision_id: str
+    tier: int
+    model: str
+    deployment: str
+    provider: str
+    complexity: Complexity
+    confidence: float
+    reasons: _containers.RepeatedCompositeFieldContainer[Reason]
+    estimated_cost_usd: float
+    fallback_chain: _containers.RepeatedScalarFieldContainer[str]
+    compliance_score: float
+    def __init__(self, decision_id: _Optional[str] = ..., tier: _Optional[int] = ..., model: _Optional[str] = ..., deployment: _Optional[str] = ..., provider: _Optional[str] = ..., complexity: _Optional[_Union[Complexity, str]] = ..., confidence: _Optional[float] = ..., reasons: _Optional[_Iterable[_Union[Reason, _Mapping]]] = ..., estimated_cost_usd: _Optional[float] = ..., fallback_chain: _Optional[_Iterable[str]] = ..., compliance_score: _Optional[float] = ...) -> None: ...
+
+class Reason(_message.Message):
+    __slots__ = ("code", "subject", "detail")
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    code: ReasonCode
+    subject: str
+    detail: str
+    def __init__(self, code: _Optional[_Union[ReasonCode, str]] = ..., subject: _Optional[str] = ..., detail: _Optional[str] = ...) -> None: ...
+
+class Usage(_message.Message):
+    __slots__ = ("input_tokens", "cached_input_tokens", "output_tokens")
+    INPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    CACHED_INPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    input_tokens: int
+    cached_input_tokens: int
+    output_tokens: int
+    def __init__(self, input_tokens: _Optional[int] = ..., cached_input_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ...) -> None: ...
+
+class Timings(_message.Message):
+    __slots__ = ("decision_time", "time_to_first_token", "total_time")
+    DECISION_TIME_FIELD_NUMBER: _ClassVar[int]
+    TIME_TO_FIRST_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_TIME_FIELD_NUMBER: _ClassVar[int]
+    decision_time: _duration_pb2.Duration
+    time_to_first_token: _duration_pb2.Duration
+    total_time: _duration_pb2.Duration
+    def __init__(self, decision_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., time_to_first_token: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., total_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class Attempt(_message.Message):
+    __slots__ = ("model", "deployment", "outcome", "reason")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    DEPLOYMENT_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    deployment: str
+    outcome: AttemptOutcome
+    reason: str
+    def __init__(self, model: _Optional[str] = ..., deployment: _Optional[str] = ..., outcome: _Optional[_Union[AttemptOutcome, str]] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class TokenLogprob(_message.Message):
+    __slots__ = ("token", "logprob", "top")
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    LOGPROB_FIELD_NUMBER: _ClassVar[int]
+    TOP_FIELD_NUMBER: _ClassVar[int]
+    token: str
+    logprob: float
+    top: _containers.RepeatedCompositeFieldContainer[TopLogprob]
+    def __init__(self, token: _Optional[str] = ..., logprob: _Optional[float] = ..., top: _Optional[_Iterable[_Union[TopLogprob, _Mapping]]] = ...) -> None: ...
+
+class TopLogprob(_message.Message):
+    __slots__ = ("token", "logprob")
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    LOGPROB_FIELD_NUMBER: _ClassVar[int]
+    token: str
+    logprob: float
+    def __init__(self, token: _Optional[str] = ..., logprob: _Optional[float] = ...) -> None: ...
