@@ -1,0 +1,1 @@
+"""Measures Tierway: what it costs to decide, to carry, to answer."""

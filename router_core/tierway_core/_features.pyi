@@ -1,0 +1,13 @@
+from collections.abc import Mapping
+from typing import final
+
+from tierway_core.types import Features
+from tierway_core.vocabulary import Category, Term
+
+@final
+class Lexicon:
+    def __init__(self, terms: Mapping[Term, Category]) -> None: ...
+    def extract(self, text: str) -> Features: ...
+
+def extract(text: str) -> Features: ...
+def estimate_tokens(text: str) -> int: ...

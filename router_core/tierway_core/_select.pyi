@@ -1,0 +1,135 @@
+from typing import final
+
+from tierway_core._state import State
+from tierway_core.specs import ModelSpec
+from tierway_core.table import Table
+from tierway_core.types import Complexity, Features, Reason
+
+@final
+class Request:
+    def __init__(
+        self,
+        text: str,
+        *,
+        extra_input_tokens: int = 0,
+        has_image: bool = False,
+        needs_response_format: bool = False,
+        needs_logprobs: bool = False,
+        max_tokens: int = 0,
+        agent: str = "",
+        task_type: str = "",
+        force_model: str = "",
+        min_tier: int = 1,
+        max_tier: int = 5,
+        max_cost_picousd: int = -1,
+        latency_budget_s: float = ...,
+        min_compliance: float = 0.0,
+        allow_fallback: bool = True,
+    ) -> None: ...
+    @property
+    def text(self) -> str:
+        """What the complexity is judged by: the text of the query, without instructions or earlier answers."""
+    @property
+    def extra_input_tokens(self) -> int:
+        """Estimated tokens that are sent but not judged (instructions, earlier turns, images). Default: 0."""
+    @property
+    def has_image(self) -> bool:
+        """Whether an image is sent; only models with vision may answer then."""
+    @property
+    def needs_response_format(self) -> bool:
+        """Whether the answer must have a stated form."""
+    @property
+    def needs_logprobs(self) -> bool:
+        """Whether log-probabilities are asked for."""
+    @property
+    def max_tokens(self) -> int:
+        """The most tokens of output; 0: not stated, the table's expectation is taken for the estimate."""
+    @property
+    def agent(self) -> str:
+        """The calling agent; empty: none."""
+    @property
+    def task_type(self) -> str:
+        """The kind of work, a name of the table's task types; empty: none."""
+    @property
+    def force_model(self) -> str:
+        """The model that must answer; empty: any."""
+    @property
+    def min_tier(self) -> int:
+        """The lowest tier that may answer. Default: 1."""
+    @property
+    def max_tier(self) -> int:
+        """The highest tier that may answer. Default: 5."""
+    @property
+    def max_cost_picousd(self) -> int:
+        """The highest estimate that is accepted, in pico-USD; below 0: no ceiling."""
+    @property
+    def latency_budget_s(self) -> float:
+        """The longest expected time to the first token that is accepted, in seconds. Default: infinite."""
+    @property
+    def min_compliance(self) -> float:
+        """The lowest compliance score that may answer. Default: 0, which leaves the table's own minimum."""
+    @property
+    def allow_fallback(self) -> bool:
+        """Whether others may answer when the chosen deployment fails."""
+
+@final
+class Decision:
+    @property
+    def table(self) -> Table:
+        """The table that was decided by."""
+    @property
+    def request(self) -> Request:
+        """The request that was decided."""
+    @property
+    def deployment(self) -> int:
+        """Index of the chosen deployment in `table.deployments`."""
+    @property
+    def model(self) -> ModelSpec:
+        """The chosen model."""
+    @property
+    def tier(self) -> int:
+        """The tier of the chosen model."""
+    @property
+    def base(self) -> Complexity:
+        """The class that set the floor: TRIVIAL to COMPLEX."""
+    @property
+    def complexity(self) -> Complexity:
+        """The class of the query: `base`, or VISION."""
+    @property
+    def floor(self) -> int:
+        """The tier from which the query was to be served; 1 when a model is forced. The chosen tier may be below it."""
+    @property
+    def pin(self) -> int:
+        """The lowest tier that a pin allows; 1 without one, or when a model is forced."""
+    @property
+    def prefers_vision(self) -> bool:
+        """Whether models without vision were passed over because the text speaks of images."""
+    @property
+    def estimated_cost_picousd(self) -> int:
+        """The estimated cost in pico-USD, at most 2^63 - 1."""
+    @property
+    def input_tokens(self) -> int:
+        """Estimated tokens of input, `extra_input_tokens` included."""
+    @property
+    def output_tokens(self) -> int:
+        """Tokens of output that the estimate takes: the stated maximum, or the table's expectation."""
+    @property
+    def features(self) -> Features:
+        """What was found in the text."""
+    @property
+    def reasons(self) -> tuple[Reason, ...]:
+        """Why it came out so, in the order in which it was found. Made when read."""
+    @property
+    def filtered(self) -> bytes:
+        """For each deployment, 0 or the `ReasonCode` of the filter that struck it."""
+    @property
+    def fallback(self) -> tuple[int, ...]:
+        """Indices of the deployments that may follow, in order; nothing that a filter struck. Made when read."""
+    @property
+    def fallback_models(self) -> tuple[str, ...]:
+        """Names of the models of `fallback`, each once, without the chosen one. Made when read."""
+
+@final
+class Router:
+    def __init__(self, table: Table, state: State) -> None: ...
+    def decide(self, request: Request) -> Decision: ...

@@ -1,0 +1,95 @@
+"""What a table is made from: models, the places where they run, and the rules of routing. Values; `Table` validates them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from tierway_core.types import Complexity
+
+__all__ = [
+    "BASE_CLASSES",
+    "INT32_MAX",
+    "INT64_MAX",
+    "TIER_MAX",
+    "TIER_MIN",
+    "DeploymentSpec",
+    "ModelSpec",
+    "RoutingSpec",
+]
+
+TIER_MIN = 1
+TIER_MAX = 5
+INT32_MAX = 2**31 - 1
+INT64_MAX = 2**63 - 1
+
+BASE_CLASSES = (Complexity.TRIVIAL, Complexity.SIMPLE, Complexity.MODERATE, Complexity.COMPLEX)
+"""The classes that set a floor."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentSpec:
+    """A place where a model runs."""
+
+    name: str
+    """Unique among all deployments of the table."""
+    provider: str
+    """Who runs it."""
+    context_tokens: int
+    """The most tokens of prompt and answer together, 1 to 2^31 - 1."""
+    expected_latency_s: float
+    """The expected time to the first token, at least 0."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSpec:
+    """A model that may answer."""
+
+    name: str
+    """Unique in the table."""
+    tier: int
+    """1 (nano) to 5 (expert)."""
+    compliance: float
+    """Compliance score, 0 to 1."""
+    vision: bool
+    """Whether it can see images."""
+    response_format: bool
+    """Whether it can enforce a response format."""
+    logprobs: bool
+    """Whether it can give log-probabilities."""
+    input_picousd: int
+    """Price of a token of input, 0 to 2^63 - 1."""
+    cached_input_picousd: int
+    """Price of a token of input that came from a cache, likewise. Estimates take every token for uncached."""
+    output_picousd: int
+    """Price of a token of output, likewise."""
+    fallback: tuple[str, ...]
+    """Names of the models that follow when this one fails, in order."""
+    deployments: tuple[DeploymentSpec, ...]
+    """Where it runs, at least one place."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoutingSpec:
+    """The rules that hold for all requests."""
+
+    floors: Mapping[Complexity, int]
+    """The tier from which each class of `BASE_CLASSES` is served; all four are stated."""
+    accurate_tier: int
+    """The lowest tier that may answer a critical agent."""
+    critical_agents: frozenset[str]
+    """Agents that are pinned to the accurate tier."""
+    governance_tier: int
+    """The lowest tier that may answer a governance query."""
+    governance_terms: tuple[str, ...]
+    """What makes a governance query: terms of one to four words."""
+    task_types: Mapping[str, int]
+    """The tier from which each task type is served."""
+    expected_output_tokens: Mapping[Complexity, int]
+    """Output to expect of each class of `BASE_CLASSES` when a request states no maximum; all four are stated."""
+    min_compliance: float
+    """The lowest compliance score that may answer anything, 0 to 1."""
+
+    def __post_init__(self) -> None:
+        # Copies behind a read-only view: a mapping that its giver changes later would undo the validation.
+        for name in ("floors", "task_types", "expected_output_tokens"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))

@@ -1,0 +1,105 @@
+import gc
+from multiprocessing.shared_memory import SharedMemory
+from threading import Thread
+
+import pytest
+
+from tests.core.fleets import five_tiers, make_table
+from tierway_core import Router, State
+from tierway_core._state import RECORD_BYTES
+from tierway_core.reference import ReferenceRouter
+
+
+@pytest.mark.parametrize("index", [-1, 2, 2**40])
+@pytest.mark.parametrize("method", ["is_available", "begin", "end", "in_flight"])
+def test_an_index_outside_is_an_error(method, index):
+    with pytest.raises(IndexError):
+        getattr(State(2), method)(index)
+
+
+def test_making_one_available_outside_is_an_error():
+    with pytest.raises(IndexError):
+        State(0).set_available(0, True)
+
+
+def test_ending_what_did_not_begin_is_an_error_and_counts_nothing():
+    state = State(1)
+    with pytest.raises(ValueError, match="no request in flight"):
+        state.end(0)
+    assert state.in_flight(0) == 0
+
+
+def test_a_negative_count_is_an_error():
+    with pytest.raises(ValueError, match="0 or more"):
+        State(-1)
+
+
+def test_a_small_a_read_only_and_a_misaligned_buffer_are_errors():
+    with pytest.raises(ValueError, match="need 128 bytes"):
+        State(2, bytearray(127))
+    with pytest.raises(BufferError):
+        State(1, bytes(64))
+    with pytest.raises(ValueError, match="aligned"):
+        State(1, memoryview(bytearray(72))[1:])
+
+
+@pytest.mark.parametrize("router_type", [Router, ReferenceRouter])
+def test_a_router_refuses_the_state_of_another_table(router_type):
+    with pytest.raises(ValueError, match="4 deployments, the table has 5"):
+        router_type(make_table(*five_tiers()), State(4))
+
+
+def test_a_new_state_has_everything_unavailable_and_idle():
+    state = State(3)
+    assert [(state.is_available(i), state.in_flight(i)) for i in range(3)] == [(False, 0)] * 3
+
+
+def test_a_record_is_one_cache_line():
+    assert RECORD_BYTES == 64
+
+
+def test_neighbours_do_not_touch():
+    state = State(3)
+    state.set_available(1, True)
+    assert [state.begin(1), state.begin(1)] == [1, 2]
+    state.end(1)
+    assert [(state.is_available(i), state.in_flight(i)) for i in range(3)] == [(False, 0), (True, 1), (False, 0)]
+
+
+def test_two_states_on_one_shared_memory_see_each_other():
+    memory = SharedMemory(create=True, size=2 * RECORD_BYTES)
+    try:
+        one, other = State(2, memory.buf), State(2, memory.buf)
+        one.set_available(1, True)
+        one.begin(1)
+        assert (other.is_available(1), other.begin(1), one.in_flight(1)) == (True, 2, 2)
+        del one, other
+    finally:
+        memory.close()  # would raise BufferError, were a state's export left over
+        memory.unlink()
+
+
+def test_a_state_in_a_garbage_cycle_releases_its_buffer():
+    buffer = bytearray(64)
+    cycle = [State(1, buffer)]
+    cycle.append(cycle)
+    del cycle
+    gc.collect()
+    buffer.append(0)  # would raise BufferError, were the export left over
+
+
+def test_counting_from_threads_loses_nothing():
+    state = State(1)
+
+    def count() -> None:
+        for _ in range(5_000):
+            state.begin(0)
+            state.begin(0)
+            state.end(0)
+
+    threads = [Thread(target=count) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert state.in_flight(0) == 20_000
