@@ -1,0 +1,51 @@
+"""Typed configuration: one loader, file -> environment -> flags, everything checked before anything starts.
+
+Knows neither grpc nor vllm. Values go from `app.py` to whom they concern; nothing below it reads the configuration itself.
+"""
+
+from tierway_server.config.address import Address, parse_address
+from tierway_server.config.availability import unavailable_reason
+from tierway_server.config.engines import EMBEDDED, EngineConfig, RestartConfig
+from tierway_server.config.loader import default_path, load, parse, redacted
+from tierway_server.config.model import Config
+from tierway_server.config.models import ENGINE_PROVIDER, DeploymentConfig, ModelConfig, ProviderConfig
+from tierway_server.config.price import PriceConfig
+from tierway_server.config.problems import ConfigError, Problem
+from tierway_server.config.references import ReferenceUnresolvedError, resolve_secret, resolve_weights
+from tierway_server.config.routing import ExpectedOutputConfig, FloorsConfig, GovernanceConfig, RoutingConfig
+from tierway_server.config.schema import json_schema
+from tierway_server.config.server import ConstitutionConfig, LimitsConfig, ServerConfig
+from tierway_server.config.table import build_table
+
+__all__ = [
+    "EMBEDDED",
+    "ENGINE_PROVIDER",
+    "Address",
+    "Config",
+    "ConfigError",
+    "ConstitutionConfig",
+    "DeploymentConfig",
+    "EngineConfig",
+    "ExpectedOutputConfig",
+    "FloorsConfig",
+    "GovernanceConfig",
+    "LimitsConfig",
+    "ModelConfig",
+    "PriceConfig",
+    "Problem",
+    "ProviderConfig",
+    "ReferenceUnresolvedError",
+    "RestartConfig",
+    "RoutingConfig",
+    "ServerConfig",
+    "build_table",
+    "default_path",
+    "json_schema",
+    "load",
+    "parse",
+    "parse_address",
+    "redacted",
+    "resolve_secret",
+    "resolve_weights",
+    "unavailable_reason",
+]

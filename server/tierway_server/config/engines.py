@@ -1,0 +1,111 @@
+"""The section `engines`: the vLLM engines that run in this process."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator
+
+from tierway_server.config.references import check_variables
+from tierway_server.config.section import Seconds, Section
+
+EMBEDDED = "embedded"
+"""The `model` of an engine that runs the packaged SmolLM2."""
+
+_THREADS = re.compile(r"all|auto|nobind|[0-9][0-9,|-]*")
+
+
+class RestartConfig(Section):
+    """How an engine that died is started again: at once, then with a wait that doubles."""
+
+    initial_backoff_s: Seconds = 1.0
+    """First wait, in seconds."""
+
+    max_backoff_s: Seconds = 60.0
+    """Longest wait, in seconds; at least `initial_backoff_s`."""
+
+    @field_validator("max_backoff_s")
+    @classmethod
+    def _covers_initial(cls, value: float, info: ValidationInfo) -> float:
+        least = info.data.get("initial_backoff_s", value)
+        if value < least:
+            raise ValueError(f"must be at least initial_backoff_s, which is {least:g}")
+        return value
+
+
+class EngineConfig(Section):
+    """One vLLM engine."""
+
+    model: Annotated[str, StringConstraints(min_length=1, max_length=4_096)]
+    """`embedded` for the packaged SmolLM2, or a folder with weights in Hugging Face's format, from the working directory unless it
+    is absolute. `~` and `${NAME}` are expanded when the process starts; a folder that is not there makes the engine's deployments
+    unavailable, and is no error."""
+
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    """Type of the weights and of the KV cache; `auto` takes that of the weights."""
+
+    context_tokens: Annotated[int, Field(ge=16, le=16_777_216)]
+    """Most tokens of prompt and answer together, at most what the model was trained for."""
+
+    max_num_seqs: Annotated[int, Field(ge=1, le=65_536)] = 64
+    """Most requests that run at once."""
+
+    max_num_batched_tokens: Annotated[int, Field(ge=1, le=16_777_216)] = 2_048
+    """Most tokens of one step: the longer a step, the longer an abort waits for its end. At least `max_num_seqs`."""
+
+    queue_size: Annotated[int, Field(ge=0, le=1_000_000)] = 256
+    """Most requests that are admitted but do not run yet; one more is refused (`QUEUE_FULL`)."""
+
+    kv_cache_gib: Annotated[float, Field(gt=0, le=65_536)] | None = None
+    """KV cache in GiB on CPU. Default: vLLM's own choice."""
+
+    enforce_eager: bool = False
+    """Whether to leave out compilation: the start is faster, the tokens slower."""
+
+    threads_bind: str | None = None
+    """Cores of the engine on CPU, as VLLM_CPU_OMP_THREADS_BIND has them: `0-1`, `0,2`, `all`, `auto` or `nobind`. Default: vLLM's
+    own choice."""
+
+    stream_interval_tokens: Annotated[int, Field(ge=1, le=1_024)] = 1
+    """Tokens that the engine puts into one output; the first and the last go out at once."""
+
+    coalesce_window_s: Annotated[float, Field(ge=0, le=1)] = 0.02
+    """Longest wait, in seconds, for further tokens before a delta is sent; the first goes out at once; 0 sends each alone."""
+
+    tensor_parallel_size: Annotated[int, Field(ge=1, le=1_024)] = 1
+    """GPUs that share the weights."""
+
+    gpu_memory_utilization: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """Share of the GPU's memory that the engine takes. Not used on CPU."""
+
+    restart: RestartConfig = RestartConfig()
+    """How an engine that died is started again."""
+
+    start_timeout_s: Seconds = 300.0
+    """Longest time, in seconds, from the start to readiness; after it the start has failed and is tried again."""
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether it runs the packaged model rather than a folder of weights."""
+        return self.model == EMBEDDED
+
+    @field_validator("model")
+    @classmethod
+    def _has_whole_variables(cls, value: str) -> str:
+        return check_variables(value)
+
+    @field_validator("max_num_batched_tokens")
+    @classmethod
+    def _covers_sequences(cls, value: int, info: ValidationInfo) -> int:
+        least = info.data.get("max_num_seqs", value)
+        if value < least:
+            raise ValueError(f"must be at least max_num_seqs, which is {least}")
+        return value
+
+    @field_validator("threads_bind")
+    @classmethod
+    def _is_binding(cls, value: str | None) -> str | None:
+        if value is not None and not _THREADS.fullmatch(value):
+            raise ValueError('must be cores such as "0-1" or "0,2", or "all", "auto" or "nobind"')
+        return value

@@ -1,0 +1,43 @@
+"""The whole configuration: one immutable value, valid in itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tierway_server.config.engines import EngineConfig
+from tierway_server.config.models import DeploymentConfig, ModelConfig, ProviderConfig
+from tierway_server.config.routing import RoutingConfig
+from tierway_server.config.section import Items, Name, Section
+from tierway_server.config.server import ConstitutionConfig, ServerConfig
+
+
+class Config(Section):
+    """Configuration of a Tierway server."""
+
+    # Made by `load` or `parse`, which also check what the sections say about each other.
+
+    include: Items[str] = ()
+    """Files to merge below this one, in order, relative to it. Mappings merge key by key, lists of named things by name."""
+
+    server: ServerConfig = ServerConfig()
+    """What the process listens on, its deadlines and limits."""
+
+    constitution: ConstitutionConfig = ConstitutionConfig()
+    """By which rules decisions are made: their hash."""
+
+    routing: RoutingConfig = RoutingConfig()
+    """Floors, pins and estimates by which a request finds its tier."""
+
+    engines: Mapping[Name, EngineConfig] = {}
+    """vLLM engines of this process, by name."""
+
+    providers: Mapping[Name, ProviderConfig] = {}
+    """Remote services that run models, by name."""
+
+    models: Items[ModelConfig] = ()
+    """Models that may be chosen; at least one."""
+
+    @property
+    def deployments(self) -> tuple[tuple[ModelConfig, DeploymentConfig], ...]:
+        """Every deployment with its model, in the order in which the routing table numbers them."""
+        return tuple((model, deployment) for model in self.models for deployment in model.deployments)

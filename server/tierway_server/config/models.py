@@ -1,0 +1,143 @@
+"""The sections `providers` and `models`: who answers, where, and at which price."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator, model_validator
+
+from tierway_server.config.price import PriceConfig
+from tierway_server.config.references import check_secret
+from tierway_server.config.section import NAME_PATTERN, Items, Name, Score, Seconds, Section, Tier
+
+ENGINE_PROVIDER = "vllm"
+"""The provider that deployments on an engine of this process are listed under."""
+
+UNNAMED = "unnamed"
+"""What a deployment is called while its model, engine or provider has no proper name to call it after."""
+
+_NO_BASE_URL = 'must be an "http:" or "https:" address'
+
+_Context = Annotated[int, Field(ge=16, le=16_777_216)]
+
+
+class ProviderConfig(Section):
+    """A remote service that runs models. Answers from a later version on: today its deployments are listed as unavailable."""
+
+    kind: Literal["openai"]
+    """The API that it speaks: `openai` for anything compatible with OpenAI's."""
+
+    base_url: str
+    """Where the API begins, `http:` or `https:`, with its version: `https://api.groq.com/openai/v1`."""
+
+    api_key: str | None = None
+    """Where the key is: `env:NAME` or `file:PATH`, never the key itself. Default: the service asks for none."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_base_url(cls, value: str) -> str:
+        # The text is not told: it may hold a password.
+        try:
+            url = urlsplit(value)
+            is_whole = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+        except ValueError:
+            raise ValueError(_NO_BASE_URL) from None
+        if not is_whole or any(character.isspace() for character in value):
+            raise ValueError(_NO_BASE_URL)
+        if "@" in url.netloc or url.query or url.fragment:
+            raise ValueError("must have no user, query or fragment")
+        return value
+
+    @field_validator("api_key")
+    @classmethod
+    def _is_reference(cls, value: str | None) -> str | None:
+        return None if value is None else check_secret(value)
+
+
+class DeploymentConfig(Section):
+    """A place where a model runs: an engine of this process, or a remote provider."""
+
+    name: Name
+    """Unique among all deployments. Default: `<model>@<engine or provider>`."""
+
+    engine: Name | None = None
+    """The engine that runs it. Either this or `provider`."""
+
+    provider: Name | None = None
+    """The provider that runs it. Either this or `engine`."""
+
+    model: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    """What the provider calls the model. Required with `provider`, refused with `engine`."""
+
+    context_tokens: _Context | None = None
+    """Most tokens of prompt and answer together here. Default: the model's, and no more than the engine's."""
+
+    expected_latency_s: Seconds | None = None
+    """Expected time to the first token, in seconds, until it is measured. Default, by tier: 0.05, 0.1, 0.2, 0.6, 0.9."""
+
+    @model_validator(mode="after")
+    def _runs_somewhere(self) -> DeploymentConfig:
+        if (self.engine is None) == (self.provider is None):
+            raise ValueError('must have exactly one of "engine" and "provider"')
+        if self.provider is not None and self.model is None:
+            raise ValueError('must state "model", what the provider calls it')
+        if self.engine is not None and self.model is not None:
+            raise ValueError('must have no "model": an engine has only its own')
+        return self
+
+
+class ModelConfig(Section):
+    """A model that may be chosen."""
+
+    name: Name
+    """Unique among all models."""
+
+    tier: Tier
+    """1 (nano) to 5 (expert)."""
+
+    context_tokens: _Context
+    """Most tokens of prompt and answer together."""
+
+    compliance: Score
+    """Compliance score, 0 to 1."""
+
+    vision: bool = False
+    """Whether it can see images."""
+
+    response_format: bool = True
+    """Whether it can be held to a JSON schema."""
+
+    logprobs: bool = True
+    """Whether it gives log-probabilities."""
+
+    price_usd_per_million_tokens: PriceConfig
+    """What it costs."""
+
+    fallback: Items[Name] = ()
+    """Models that follow when it fails, in order, each with its own `fallback` behind it. Chains have no cycle."""
+
+    deployments: Annotated[Items[DeploymentConfig], Field(min_length=1)]
+    """Where it runs; at least one."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_deployments(cls, data: object) -> object:
+        """Fill in the names that deployments are left without, so that each has one from here on."""
+        if not isinstance(data, Mapping) or not isinstance(data.get("deployments"), list):
+            return data
+        return {**data, "deployments": [_named(each, data.get("name")) for each in data["deployments"]]}
+
+
+def default_deployment_name(model: object, deployment: Mapping[str, object]) -> str:
+    """Return ``<model>@<engine or provider>``; `UNNAMED` while these are not right, which is reported where they stand."""
+    name = f"{model}@{deployment.get('engine') or deployment.get('provider') or '?'}"
+    return name if re.fullmatch(NAME_PATTERN, name) else UNNAMED
+
+
+def _named(deployment: object, model: object) -> object:
+    if not isinstance(deployment, Mapping) or "name" in deployment:
+        return deployment
+    return {"name": default_deployment_name(model, deployment), **deployment}

@@ -1,0 +1,90 @@
+"""Turns a configuration into the table that the core decides on. The one place of this package that knows the core."""
+
+from __future__ import annotations
+
+import re
+
+from tierway_core import Complexity, DeploymentSpec, ModelSpec, RoutingSpec, Table, TableError
+from tierway_server.config.model import Config
+from tierway_server.config.models import ENGINE_PROVIDER, DeploymentConfig, ModelConfig
+from tierway_server.config.price import picousd_per_token
+from tierway_server.config.problems import ConfigError, Problem
+from tierway_server.config.routing import ExpectedOutputConfig, FloorsConfig, RoutingConfig
+
+_EXPECTED_LATENCY_S = {1: 0.05, 2: 0.1, 3: 0.2, 4: 0.6, 5: 0.9}
+
+# Where the core names a thing otherwise than the file does.
+_FILE_PATHS = (
+    (re.compile(r"\.cached_input_picousd\b"), ".price_usd_per_million_tokens.cached_input"),
+    (re.compile(r"\.(input|output)_picousd\b"), r".price_usd_per_million_tokens.\1"),
+    (re.compile(r"\bgovernance_(tier|terms)\b"), r"governance.\1"),
+)
+
+
+def build_table(config: Config) -> Table:
+    """Return the routing table of `config`; its deployments are in the order of ``config.deployments``.
+
+    Raises:
+        ConfigError: for what only the table can tell, such as a fallback chain that comes back to where it was.
+    """
+    try:
+        return Table([_model(config, model) for model in config.models], _routing(config.routing))
+    except TableError as error:
+        raise ConfigError([Problem(path=_file_path(error.path), message=error.message)]) from error
+
+
+def _model(config: Config, model: ModelConfig) -> ModelSpec:
+    price = model.price_usd_per_million_tokens
+    return ModelSpec(
+        name=model.name,
+        tier=model.tier,
+        compliance=model.compliance,
+        vision=model.vision,
+        response_format=model.response_format,
+        logprobs=model.logprobs,
+        input_picousd=picousd_per_token(price.input),
+        cached_input_picousd=picousd_per_token(price.input if price.cached_input is None else price.cached_input),
+        output_picousd=picousd_per_token(price.output),
+        fallback=model.fallback,
+        deployments=tuple(_deployment(config, model, deployment) for deployment in model.deployments),
+    )
+
+
+def _deployment(config: Config, model: ModelConfig, deployment: DeploymentConfig) -> DeploymentSpec:
+    context_tokens = deployment.context_tokens or model.context_tokens
+    if deployment.engine is not None:
+        context_tokens = min(context_tokens, config.engines[deployment.engine].context_tokens)
+    return DeploymentSpec(
+        name=deployment.name,
+        provider=deployment.provider or ENGINE_PROVIDER,
+        context_tokens=context_tokens,
+        expected_latency_s=deployment.expected_latency_s or _EXPECTED_LATENCY_S[model.tier],
+    )
+
+
+def _routing(routing: RoutingConfig) -> RoutingSpec:
+    return RoutingSpec(
+        floors=_by_complexity(routing.floors),
+        accurate_tier=routing.accurate_tier,
+        critical_agents=frozenset(routing.critical_agents),
+        governance_tier=routing.governance.tier,
+        governance_terms=routing.governance.terms,
+        task_types=dict(routing.task_types),
+        expected_output_tokens=_by_complexity(routing.expected_output_tokens),
+        min_compliance=routing.min_compliance,
+    )
+
+
+def _by_complexity(section: FloorsConfig | ExpectedOutputConfig) -> dict[Complexity, int]:
+    return {
+        Complexity.TRIVIAL: section.trivial,
+        Complexity.SIMPLE: section.simple,
+        Complexity.MODERATE: section.moderate,
+        Complexity.COMPLEX: section.complex,
+    }
+
+
+def _file_path(table_path: str) -> str:
+    for pattern, replacement in _FILE_PATHS:
+        table_path = pattern.sub(replacement, table_path)
+    return table_path

@@ -1,0 +1,81 @@
+"""Credentials and weights: what is missing, and that no secret is told."""
+
+import traceback
+
+import pytest
+
+from tierway_server.config import ReferenceUnresolvedError, parse, resolve_secret, resolve_weights, unavailable_reason
+
+
+def reason(document, index, environ):
+    config = parse(document)
+    return unavailable_reason(config, config.deployments[index][1], environ)
+
+
+@pytest.mark.parametrize("environ", [{}, {"GROQ_API_KEY": ""}, {"GROQ_API_KEY": " \n"}])
+def test_provider_without_its_credential_says_which(environ, small):
+    assert reason(small, 1, environ) == "no credential: GROQ_API_KEY is not set"
+
+
+def test_provider_whose_key_file_is_missing_says_which(small, tmp_path):
+    small["providers"]["groq"]["api_key"] = f"file:{tmp_path}/key"
+    assert reason(small, 1, {}) == f"no credential: there is no file {tmp_path}/key"
+
+
+@pytest.mark.parametrize("has_key", [True, False])
+def test_provider_with_all_it_needs_is_not_served_yet(has_key, small):
+    if not has_key:
+        del small["providers"]["groq"]["api_key"]
+    environ = {"GROQ_API_KEY": "hunter2"} if has_key else {}
+    assert reason(small, 1, environ) == "remote providers are not served by this version"
+
+
+def test_engine_whose_variable_is_unset_says_which(small):
+    small["engines"]["tiny"]["model"] = "${TIERWAY_MODELS}/tiny"
+    assert reason(small, 0, {}) == "no weights: TIERWAY_MODELS is not set"
+
+
+def test_engine_without_its_folder_says_which(small, tmp_path):
+    small["engines"]["tiny"]["model"] = "${TIERWAY_MODELS}/tiny"
+    assert reason(small, 0, {"TIERWAY_MODELS": str(tmp_path)}) == f"no weights: there is no folder {tmp_path}/tiny"
+
+
+def test_engine_whose_folder_holds_no_model_says_so(small, tmp_path):
+    small["engines"]["tiny"]["model"] = str(tmp_path)
+    assert reason(small, 0, {}) == f"no weights: {tmp_path} has no config.json"
+
+
+def test_engine_with_weights_may_start(small, tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    small["engines"]["tiny"]["model"] = "~"
+    assert reason(small, 0, {"HOME": str(tmp_path)}) == ""
+    assert resolve_weights("~", {"HOME": str(tmp_path)}) == tmp_path
+
+
+def test_embedded_engine_may_always_start(small):
+    small["engines"]["tiny"]["model"] = "embedded"
+    assert reason(small, 0, {}) == ""
+
+
+def test_secret_comes_without_surrounding_white_space(tmp_path):
+    (tmp_path / "key").write_text("hunter2\n")
+    assert resolve_secret("file:${HERE}/key", {"HERE": str(tmp_path)}) == "hunter2"
+    assert resolve_secret("env:KEY", {"KEY": " hunter2 "}) == "hunter2"
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [(b"", "is empty"), (b" \n", "is empty"), (b"\xffhunter2", "cannot be read"), (b"h" * 100_000, "is too large")],
+)
+def test_key_file_without_a_key_is_refused_without_telling_it(content, complaint, tmp_path):
+    path = tmp_path / "key"
+    path.write_bytes(content)
+    with pytest.raises(ReferenceUnresolvedError, match=complaint) as caught:
+        resolve_secret(f"file:{path}", {})
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_literal_secret_is_refused_without_telling_it():
+    with pytest.raises(ValueError, match="must be a reference") as caught:
+        resolve_secret("hunter2", {})
+    assert "hunter2" not in str(caught.value)
