@@ -1,0 +1,99 @@
+"""The client of Tierway: `Client` for threads, `AsyncClient` for asyncio.
+
+    with Client("127.0.0.1:50051") as client:
+        print(client.route("What is 2 + 2?").model)
+        for text in client.stream("What is the capital of France?").text():
+            print(text, end="", flush=True)
+
+Everything public is here; modules that begin with an underscore may change.
+"""
+
+from tierway_client._aio_client import AsyncClient
+from tierway_client._aio_stream import AsyncStream
+from tierway_client._client import Client
+from tierway_client._enums import AttemptOutcome, Complexity, FinishReason, ReasonCode, Role
+from tierway_client._errors import (
+    CancelledCallError,
+    DeadlineExceededError,
+    FailedPreconditionError,
+    FieldViolation,
+    InternalError,
+    InvalidArgumentError,
+    NotFoundError,
+    PermissionDeniedError,
+    ResourceExhaustedError,
+    TierwayError,
+    UnauthenticatedError,
+    UnavailableError,
+    UnimplementedError,
+    UnknownError,
+)
+from tierway_client._events import AttemptFailed, Delta, Event, Finished, Started
+from tierway_client._fleet import DeploymentInfo, ModelInfo, ModelStats, Stats
+from tierway_client._query import (
+    Image,
+    JsonObject,
+    JsonSchema,
+    Message,
+    Preferences,
+    Query,
+    QueryFields,
+    Sampling,
+    Text,
+)
+from tierway_client._results import Answer, Attempt, Decision, Reason, Timings, TokenLogprob, TopLogprob, Usage
+from tierway_client._stream import Stream
+from tierway_client._version import __version__
+
+__all__ = [
+    "Answer",
+    "AsyncClient",
+    "AsyncStream",
+    "Attempt",
+    "AttemptFailed",
+    "AttemptOutcome",
+    "CancelledCallError",
+    "Client",
+    "Complexity",
+    "DeadlineExceededError",
+    "Decision",
+    "Delta",
+    "DeploymentInfo",
+    "Event",
+    "FailedPreconditionError",
+    "FieldViolation",
+    "FinishReason",
+    "Finished",
+    "Image",
+    "InternalError",
+    "InvalidArgumentError",
+    "JsonObject",
+    "JsonSchema",
+    "Message",
+    "ModelInfo",
+    "ModelStats",
+    "NotFoundError",
+    "PermissionDeniedError",
+    "Preferences",
+    "Query",
+    "QueryFields",
+    "Reason",
+    "ReasonCode",
+    "ResourceExhaustedError",
+    "Role",
+    "Sampling",
+    "Started",
+    "Stats",
+    "Stream",
+    "Text",
+    "TierwayError",
+    "Timings",
+    "TokenLogprob",
+    "TopLogprob",
+    "UnauthenticatedError",
+    "UnavailableError",
+    "UnimplementedError",
+    "UnknownError",
+    "Usage",
+    "__version__",
+]

@@ -1,0 +1,299 @@
+"""Between this client's values and the contract's messages. The one place that knows both.
+
+Absent in the contract is None here. Numbers that an enum does not name survive (see `_enums`); events of an unknown kind are None.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC
+from typing import Any, TypeVar, cast
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message as ProtoMessage
+from google.protobuf.struct_pb2 import Struct
+
+from tierway.v1 import router_service_pb2 as rpc
+from tierway.v1 import types_pb2 as pb
+from tierway_client._enums import AttemptOutcome, Complexity, FinishReason, ReasonCode
+from tierway_client._errors import InvalidArgumentError, TierwayError
+from tierway_client._events import AttemptFailed, Delta, Event, Finished, Started
+from tierway_client._fleet import DeploymentInfo, ModelInfo, ModelStats, Stats
+from tierway_client._query import Image, JsonObject, JsonSchema, Message, Preferences, Query, Sampling, Text
+from tierway_client._results import Answer, Attempt, Decision, Reason, Timings, TokenLogprob, TopLogprob, Usage
+from tierway_client._status import error_from_result
+
+_Request = TypeVar("_Request", rpc.RouteRequest, rpc.ExecuteRequest, rpc.StreamRequest)
+
+
+def encode_request(request_type: type[_Request], query: Query) -> _Request:
+    """The request message of Route, Execute or Stream.
+
+    Raises:
+        InvalidArgumentError: A value does not fit the contract's type (text for a number, a number out of its range, a lone surrogate).
+    """
+    with _naming("query"):
+        asked = pb.Query(
+            prompt=query.prompt,
+            messages=[_encode_message(message) for message in query.messages or ()],
+            response_format=_encode_response_format(query.response_format),
+        )
+    with _naming("preferences"):
+        preferences = _encode_preferences(query.preferences) if query.preferences is not None else None
+    with _naming("sampling"):
+        sampling = _encode_sampling(query.sampling) if query.sampling is not None else None
+    with _naming("request_id"):
+        return request_type(query=asked, preferences=preferences, sampling=sampling, request_id=query.request_id)
+
+
+def encode_batch(queries: Iterable[str | Query], *, include_reasons: bool) -> rpc.RouteBatchRequest:
+    """The request message of RouteBatch; text stands for a query of just that prompt."""
+    asked = (Query(query) if isinstance(query, str) else query for query in queries)
+    return rpc.RouteBatchRequest(
+        requests=[encode_request(rpc.RouteRequest, query) for query in asked], include_reasons=include_reasons
+    )
+
+
+def decode_route(response: rpc.RouteResponse) -> Decision:
+    """The reply of Route."""
+    return _decision(response.decision, response.constitution_hash, response.request_id)
+
+
+def decode_batch(response: rpc.RouteBatchResponse) -> tuple[Decision | TierwayError, ...]:
+    """The reply of RouteBatch: for each query its decision, or the error that Route would have raised."""
+    return tuple(
+        error_from_result(result.error, request_id=result.request_id)
+        if result.HasField("error")
+        else _decision(result.decision, response.constitution_hash, result.request_id)
+        for result in response.results
+    )
+
+
+def decode_answer(response: rpc.ExecuteResponse) -> Answer:
+    """The reply of Execute."""
+    return Answer(
+        text=response.text,
+        decision=_decision(response.decision, response.constitution_hash, response.request_id),
+        usage=_usage(response.usage),
+        cost_usd=response.cost_usd,
+        timings=_timings(response.timings),
+        finish_reason=FinishReason(response.finish_reason),
+        attempts=_attempts(response.attempts),
+        logprobs=_logprobs(response.logprobs),
+        constitution_hash=response.constitution_hash,
+        request_id=response.request_id,
+    )
+
+
+def decode_event(response: rpc.StreamResponse) -> Event | None:
+    """One event of Stream; None when this version does not know its kind."""
+    match response.WhichOneof("event"):
+        case "delta":
+            delta = response.delta
+            return Delta(text=delta.text, token_count=delta.token_count, logprobs=_logprobs(delta.logprobs))
+        case "started":
+            started = response.started
+            return Started(
+                decision=_decision(started.decision, started.constitution_hash, started.request_id),
+                constitution_hash=started.constitution_hash,
+                request_id=started.request_id,
+            )
+        case "attempt":
+            return AttemptFailed(attempt=_attempt(response.attempt))
+        case "finished":
+            finished = response.finished
+            return Finished(
+                usage=_usage(finished.usage),
+                cost_usd=finished.cost_usd,
+                timings=_timings(finished.timings),
+                finish_reason=FinishReason(finished.finish_reason),
+                confidence=finished.confidence if finished.HasField("confidence") else None,
+                attempts=_attempts(finished.attempts),
+                constitution_hash=finished.constitution_hash,
+            )
+    return None
+
+
+def decode_model(model: rpc.Model) -> ModelInfo:
+    """One model of ListModels."""
+    return ModelInfo(
+        name=model.name,
+        tier=model.tier,
+        compliance_score=model.compliance_score,
+        vision=model.vision,
+        input_usd_per_million_tokens=model.input_usd_per_million_tokens,
+        cached_input_usd_per_million_tokens=model.cached_input_usd_per_million_tokens,
+        output_usd_per_million_tokens=model.output_usd_per_million_tokens,
+        fallback_chain=tuple(model.fallback_chain),
+        deployments=tuple(
+            DeploymentInfo(
+                name=each.name,
+                provider=each.provider,
+                available=each.available,
+                unavailable_reason=each.unavailable_reason,
+                context_tokens=each.context_tokens,
+                expected_latency_s=_optional_seconds(each, "expected_latency"),
+            )
+            for each in model.deployments
+        ),
+    )
+
+
+def decode_stats(response: rpc.GetStatsResponse) -> Stats:
+    """The reply of GetStats."""
+    return Stats(
+        start_time=response.start_time.ToDatetime(tzinfo=UTC),
+        models=tuple(
+            ModelStats(
+                model=each.model,
+                decisions=each.decisions,
+                answers=each.answers,
+                failures=each.failures,
+                usage=_usage(each.usage),
+                cost_usd=each.cost_usd,
+            )
+            for each in response.models
+        ),
+        decisions_by_tier={each.tier: each.decisions for each in response.tiers},
+        errors_by_reason={each.reason: each.count for each in response.errors},
+        in_flight=response.in_flight,
+        constitution_hash=response.constitution_hash,
+    )
+
+
+@contextmanager
+def _naming(field: str) -> Iterator[None]:
+    """Turns protobuf's refusal of a value into an error that names the part of the request."""
+    try:
+        yield
+    except (TypeError, ValueError, OverflowError, AttributeError) as error:
+        raise InvalidArgumentError.of_field(field, f"a value does not fit the contract: {error}") from error
+
+
+def _encode_message(message: Message) -> pb.Message:
+    return pb.Message(role=cast("pb.Role", message.role), parts=[_encode_part(part) for part in message.parts])
+
+
+def _encode_part(part: Text | Image) -> pb.Part:
+    if isinstance(part, Image):
+        return pb.Part(image=pb.Image(data=part.data, uri=part.uri, mime_type=part.mime_type))
+    return pb.Part(text=part.text)
+
+
+def _encode_response_format(form: JsonObject | JsonSchema | None) -> pb.ResponseFormat | None:
+    match form:
+        case None:
+            return None
+        case JsonObject():
+            return pb.ResponseFormat(json_object=pb.JsonObject())
+        case JsonSchema(schema):
+            struct = Struct()
+            struct.update(cast("dict[str, Any]", schema))
+            return pb.ResponseFormat(json_schema=struct)
+    raise TypeError(f"response_format must be a JsonObject or a JsonSchema, not {type(form).__name__}")
+
+
+def _encode_preferences(preferences: Preferences) -> pb.Preferences:
+    budget_s = preferences.latency_budget_s
+    return pb.Preferences(
+        agent=preferences.agent,
+        task_type=preferences.task_type,
+        force_model=preferences.force_model,
+        min_tier=preferences.min_tier,
+        max_tier=preferences.max_tier,
+        max_cost_usd=preferences.max_cost_usd,
+        latency_budget=_duration(budget_s) if budget_s is not None else None,
+        min_compliance=preferences.min_compliance,
+        cost_quality=preferences.cost_quality,
+        allow_fallback=preferences.allow_fallback,
+        allow_escalation=preferences.allow_escalation,
+        expected_constitution_hash=preferences.expected_constitution_hash,
+    )
+
+
+def _encode_sampling(sampling: Sampling) -> pb.Sampling:
+    return pb.Sampling(
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+        top_k=sampling.top_k,
+        max_tokens=sampling.max_tokens,
+        stop=sampling.stop,
+        seed=sampling.seed,
+        presence_penalty=sampling.presence_penalty,
+        frequency_penalty=sampling.frequency_penalty,
+        top_logprobs=sampling.top_logprobs,
+    )
+
+
+def _decision(decision: pb.Decision, constitution_hash: str, request_id: str) -> Decision:
+    return Decision(
+        decision_id=decision.decision_id,
+        tier=decision.tier,
+        model=decision.model,
+        deployment=decision.deployment,
+        provider=decision.provider,
+        complexity=Complexity(decision.complexity),
+        confidence=decision.confidence if decision.HasField("confidence") else None,
+        reasons=tuple(
+            Reason(code=ReasonCode(reason.code), subject=reason.subject, detail=reason.detail)
+            for reason in decision.reasons
+        ),
+        estimated_cost_usd=decision.estimated_cost_usd,
+        fallback_chain=tuple(decision.fallback_chain),
+        compliance_score=decision.compliance_score,
+        constitution_hash=constitution_hash,
+        request_id=request_id,
+    )
+
+
+def _usage(usage: pb.Usage) -> Usage:
+    return Usage(
+        input_tokens=usage.input_tokens,
+        cached_input_tokens=usage.cached_input_tokens,
+        output_tokens=usage.output_tokens,
+    )
+
+
+def _timings(timings: pb.Timings) -> Timings:
+    return Timings(
+        decision_s=_seconds(timings.decision_time),
+        time_to_first_token_s=_optional_seconds(timings, "time_to_first_token"),
+        total_s=_seconds(timings.total_time),
+    )
+
+
+def _attempts(attempts: Iterable[pb.Attempt]) -> tuple[Attempt, ...]:
+    return tuple(_attempt(attempt) for attempt in attempts)
+
+
+def _attempt(attempt: pb.Attempt) -> Attempt:
+    return Attempt(
+        model=attempt.model,
+        deployment=attempt.deployment,
+        outcome=AttemptOutcome(attempt.outcome),
+        reason=attempt.reason,
+    )
+
+
+def _logprobs(logprobs: Iterable[pb.TokenLogprob]) -> tuple[TokenLogprob, ...]:
+    return tuple(
+        TokenLogprob(
+            token=each.token,
+            logprob=each.logprob,
+            top=tuple(TopLogprob(token=top.token, logprob=top.logprob) for top in each.top),
+        )
+        for each in logprobs
+    )
+
+
+def _duration(seconds: float) -> Duration:
+    duration = Duration()
+    duration.FromNanoseconds(round(seconds * 1e9))
+    return duration
+
+
+def _seconds(duration: Duration) -> float:
+    return duration.seconds + duration.nanos / 1e9
+
+
+def _optional_seconds(message: ProtoMessage, field: str) -> float | None:
+    return _seconds(getattr(message, field)) if message.HasField(field) else None

@@ -1,0 +1,126 @@
+"""The contract's enums, with the contract's numbers.
+
+They are open: a newer server may send a number that this version has no name for. It becomes a member named `UNKNOWN_<number>` that
+compares equal to its number, instead of an error.
+"""
+
+import enum
+from typing import Self
+
+
+class OpenEnum(enum.IntEnum):
+    """An enum of the contract that keeps numbers it does not know."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        if not isinstance(value, int):
+            return None
+        # Not registered in the class: a member exists because somebody named it, not because a server once sent it.
+        member = int.__new__(cls, value)
+        member._name_ = f"UNKNOWN_{value}"
+        member._value_ = value
+        return member
+
+    @property
+    def is_known(self) -> bool:
+        """Whether this version of the client has a name for the number."""
+        return self.value in type(self)._value2member_map_
+
+
+class Role(OpenEnum):
+    """Who speaks in a message."""
+
+    UNSPECIFIED = 0
+    """Not stated; refused."""
+    SYSTEM = 1
+    """The application's instructions."""
+    USER = 2
+    """The person, or the calling program."""
+    ASSISTANT = 3
+    """An earlier answer of the model."""
+
+
+class Complexity(OpenEnum):
+    """How demanding a query looks."""
+
+    UNSPECIFIED = 0
+    """Not classified."""
+    TRIVIAL = 1
+    """Under 10 words, no code, no planning."""
+    SIMPLE = 2
+    """10 to 50 words, no code, no planning."""
+    MODERATE = 3
+    """51 to 200 words, or code without planning, or planning without code."""
+    COMPLEX = 4
+    """Over 200 words, or code with planning."""
+    VISION = 5
+    """Has an image part, or speaks of one."""
+
+
+class ReasonCode(OpenEnum):
+    """What happened in a decision. Treat one that is not known by the reason's `detail`."""
+
+    UNSPECIFIED = 0
+    """Not stated."""
+    COMPLEXITY_FLOOR = 1
+    """The complexity class set the floor tier."""
+    TASK_TYPE_FLOOR = 2
+    """The task type raised the floor tier."""
+    PIN_AGENT = 3
+    """A critical agent is pinned to the accurate tier."""
+    PIN_GOVERNANCE = 4
+    """A governance query is pinned to the governance tier."""
+    PIN_VISION = 5
+    """An image part restricts the candidates to models with vision."""
+    FORCED_MODEL = 6
+    """The caller forced the model."""
+    PREFER_VISION = 7
+    """The query speaks of images, so a model with vision is preferred."""
+    FLOOR_DEGRADED = 8
+    """Nothing qualified at or above the floor: the best tier below it is used."""
+    CHEAPEST = 9
+    """Cheapest estimate among what was left."""
+    FILTERED_UNAVAILABLE = 10
+    """Left out: the deployment is unavailable now."""
+    FILTERED_TIER = 11
+    """Left out: its tier is outside what the caller allows, or below a pin."""
+    FILTERED_CONTEXT = 12
+    """Left out: the query does not fit its context."""
+    FILTERED_VISION = 13
+    """Left out: it cannot see images."""
+    FILTERED_RESPONSE_FORMAT = 14
+    """Left out: it cannot enforce the response format."""
+    FILTERED_COMPLIANCE = 15
+    """Left out: its compliance score is too low."""
+    FILTERED_COST = 16
+    """Left out: its estimated cost exceeds the ceiling."""
+    FILTERED_LATENCY = 17
+    """Left out: its expected time to first token exceeds the budget."""
+    FILTERED_FORCED_MODEL = 18
+    """Left out: the caller forced another model."""
+    FILTERED_LOGPROBS = 19
+    """Left out: it cannot give log-probabilities."""
+
+
+class FinishReason(OpenEnum):
+    """Why an answer ended."""
+
+    UNSPECIFIED = 0
+    """Not stated."""
+    STOP = 1
+    """The model was done, or a stop text came up."""
+    LENGTH = 2
+    """`max_tokens`, the context or the cost ceiling was reached."""
+    CONTENT_FILTER = 3
+    """The provider withheld the rest."""
+
+
+class AttemptOutcome(OpenEnum):
+    """How a try at an answer ended."""
+
+    UNSPECIFIED = 0
+    """Not stated."""
+    ANSWERED = 1
+    """It answered."""
+    FELL_BACK = 2
+    """It failed before its first token, and the next of the chain was tried."""

@@ -1,0 +1,113 @@
+"""What a server tells of itself: its models, where they run, and what they have done."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from tierway_client._results import Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentInfo:
+    """A place where a model runs."""
+
+    name: str
+    """Its name, unique among all deployments."""
+
+    provider: str
+    """Who runs it; `vllm` for an engine in the server's process."""
+
+    available: bool
+    """Whether it can answer now."""
+
+    unavailable_reason: str
+    """Why it cannot; empty when it can."""
+
+    context_tokens: int
+    """The most tokens of prompt and answer together."""
+
+    expected_latency_s: float | None
+    """The expected time to the first token, in seconds; None when the server does not say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelInfo:
+    """A model of the server's configuration."""
+
+    name: str
+    """Its name, unique."""
+
+    tier: int
+    """Its tier, 1 to 5."""
+
+    compliance_score: float
+    """Its compliance score, 0 to 1."""
+
+    vision: bool
+    """Whether it can see images."""
+
+    input_usd_per_million_tokens: float
+    """USD for a million tokens of input."""
+
+    cached_input_usd_per_million_tokens: float
+    """USD for a million tokens of input that came from a cache."""
+
+    output_usd_per_million_tokens: float
+    """USD for a million tokens of output."""
+
+    fallback_chain: tuple[str, ...]
+    """The models that follow when it fails, in order."""
+
+    deployments: tuple[DeploymentInfo, ...]
+    """Where it runs."""
+
+    @property
+    def available(self) -> bool:
+        """Whether any deployment can answer now."""
+        return any(deployment.available for deployment in self.deployments)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelStats:
+    """What one model has done."""
+
+    model: str
+    """The model's name."""
+
+    decisions: int
+    """How often it was chosen first."""
+
+    answers: int
+    """How often it answered to the end."""
+
+    failures: int
+    """How often it failed."""
+
+    usage: Usage
+    """Tokens that it read and generated."""
+
+    cost_usd: float
+    """What its answers cost, in USD."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stats:
+    """What the server has done since it started."""
+
+    start_time: datetime
+    """When it started, in UTC."""
+
+    models: tuple[ModelStats, ...]
+    """Each model that was decided on, by name."""
+
+    decisions_by_tier: Mapping[int, int]
+    """How often each tier was chosen; tiers without decisions are left out."""
+
+    errors_by_reason: Mapping[str, int]
+    """How often requests failed, by ErrorInfo reason."""
+
+    in_flight: int
+    """Answers that are being generated now."""
+
+    constitution_hash: str
+    """The constitutional hash under which the server decides."""

@@ -1,0 +1,168 @@
+"""What comes back for a query: the decision and the answer. Frozen values; seconds and USD are floats."""
+
+from dataclasses import dataclass
+
+from tierway_client._enums import AttemptOutcome, Complexity, FinishReason, ReasonCode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """One step of the explanation of a decision."""
+
+    code: ReasonCode
+    """What happened."""
+
+    subject: str
+    """What it is about: a deployment, an agent, a task type; empty when the code says it all."""
+
+    detail: str
+    """The same for a person."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """Which model should answer, and why."""
+
+    decision_id: str
+    """Names this decision in logs and metrics."""
+
+    tier: int
+    """The tier of the chosen model, 1 (nano) to 5 (expert)."""
+
+    model: str
+    """The chosen model's name."""
+
+    deployment: str
+    """The chosen deployment of the model."""
+
+    provider: str
+    """Who runs the deployment; `vllm` for an engine in the server's process."""
+
+    complexity: Complexity
+    """The complexity class of the query."""
+
+    confidence: float | None
+    """How sure the classifier is, 0 to 1; None while no classifier decides."""
+
+    reasons: tuple[Reason, ...]
+    """Why it came out so, in the order in which it was found."""
+
+    estimated_cost_usd: float
+    """The expected cost, in USD."""
+
+    fallback_chain: tuple[str, ...]
+    """Models that would answer next if the chosen one failed, in order."""
+
+    compliance_score: float
+    """The compliance score of the chosen model, 0 to 1."""
+
+    constitution_hash: str
+    """The constitutional hash under which it was decided."""
+
+    request_id: str
+    """The id of the request that it was taken for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens of one answer, as the answering model counts them."""
+
+    input_tokens: int
+    """Tokens of the prompt, chat template included."""
+
+    cached_input_tokens: int
+    """The part of `input_tokens` that came from a prefix cache."""
+
+    output_tokens: int
+    """Tokens generated."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timings:
+    """Where the time went, in seconds, measured at the server."""
+
+    decision_s: float
+    """Deciding, decoding of the request included."""
+
+    time_to_first_token_s: float | None
+    """From the request's arrival to the first token; None when there was none."""
+
+    total_s: float
+    """From the request's arrival to the end of the answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One try at an answer."""
+
+    model: str
+    """The model that was tried."""
+
+    deployment: str
+    """The deployment that was tried."""
+
+    outcome: AttemptOutcome
+    """How it ended."""
+
+    reason: str
+    """Why it failed: an ErrorInfo reason; empty on success."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopLogprob:
+    """One alternative of a generated token."""
+
+    token: str
+    """The token's text."""
+
+    logprob: float
+    """Natural logarithm of its probability."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenLogprob:
+    """A generated token and how likely it was."""
+
+    token: str
+    """The token's text; bytes that are no whole character are shown as U+FFFD."""
+
+    logprob: float
+    """Natural logarithm of its probability."""
+
+    top: tuple[TopLogprob, ...]
+    """The likeliest alternatives, likeliest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The answer, whole."""
+
+    text: str
+    """The answer."""
+
+    decision: Decision
+    """Why this model was chosen first; `attempts` ends with the one that answered."""
+
+    usage: Usage
+    """Tokens read and generated."""
+
+    cost_usd: float
+    """What the answer cost, in USD."""
+
+    timings: Timings
+    """Where the time went."""
+
+    finish_reason: FinishReason
+    """Why the answer ended."""
+
+    attempts: tuple[Attempt, ...]
+    """Every try, in order; the last one answered."""
+
+    logprobs: tuple[TokenLogprob, ...]
+    """One entry a generated token, when `Sampling.top_logprobs` asked for them."""
+
+    constitution_hash: str
+    """The constitutional hash under which it was answered."""
+
+    request_id: str
+    """The request's id."""

@@ -1,0 +1,160 @@
+"""`ask`, `route`, `models` and `stats` against a scripted server."""
+
+import json
+
+import pytest
+
+from tests.client.scripted_router import ANSWERED, DECISION, FINISHED, HASH, STARTED, delta, reply
+from tierway.v1 import router_service_pb2 as rpc
+from tierway.v1 import types_pb2 as pb
+
+
+def test_ask_streams_the_answer_to_stdout_and_what_it_took_to_stderr(ask_server) -> None:
+    result = ask_server("ask", "What is the capital of France?")
+    assert (result.exit_code, result.stdout) == (0, "The capital of France is Paris.\n")
+    assert result.stderr == "tier 1 · smollm2-135m · TTFT 45 ms · 35.0 tokens/s · $0.000000900\n"
+
+
+def test_ask_says_every_option_to_the_server(ask_server, router) -> None:
+    options = (
+        "--agent a --task-type t --model m --min-tier 1 --max-tier 2 --max-cost-usd 0.5 --latency-budget 0.25 --min-compliance 0.8 "
+        "--no-fallback --max-tokens 9 --temperature 0 --top-p 0.5 --top-k 4 --seed 7 --stop x --stop y --request-id r --tenant acme"
+    )
+    assert ask_server("ask", "hi", *options.split()).exit_code == 0
+    (call,) = router.calls
+    assert call.metadata["tierway-tenant"] == "acme"
+    assert call.request.query.prompt == "hi"
+    preferences = call.request.preferences
+    assert (preferences.agent, preferences.task_type, preferences.force_model) == ("a", "t", "m")
+    assert (preferences.min_tier, preferences.max_tier, preferences.max_cost_usd) == (1, 2, 0.5)
+    assert preferences.latency_budget.ToMilliseconds() == 250
+    assert (preferences.min_compliance, preferences.allow_fallback) == (0.8, False)
+    assert preferences.HasField("allow_fallback")
+    expected = pb.Sampling(max_tokens=9, temperature=0, top_p=0.5, top_k=4, seed=7, stop=["x", "y"])
+    assert (call.request.sampling, call.request.request_id) == (expected, "r")
+
+
+def test_options_that_are_not_given_are_not_sent(ask_server, router) -> None:
+    ask_server("ask", "hi")
+    (request,) = router.requests("Stream")
+    assert (request.preferences, request.sampling) == (pb.Preferences(), pb.Sampling())
+
+
+def test_ask_with_instructions_sends_messages(ask_server, router) -> None:
+    ask_server("ask", "hi", "--system", "be brief")
+    (request,) = router.requests("Stream")
+    assert [(message.role, message.parts[0].text) for message in request.query.messages] == [
+        (pb.ROLE_SYSTEM, "be brief"),
+        (pb.ROLE_USER, "hi"),
+    ]
+
+
+def test_ask_reads_a_dash_from_standard_input(ask_server, router) -> None:
+    ask_server("ask", "-", input="first\nsecond é\n")
+    assert router.requests("Stream")[0].query.prompt == "first\nsecond é"
+
+
+def test_ask_says_when_another_model_answered_and_why_it_ended(ask_server, router) -> None:
+    failed = pb.Attempt(model=DECISION.model, deployment=DECISION.deployment, reason="ENGINE_LOST")
+    finished = rpc.StreamFinished()
+    finished.CopyFrom(FINISHED.finished)
+    finished.attempts[0].model = "qwen3-0.6b"
+    finished.finish_reason = pb.FINISH_REASON_LENGTH
+    router.script(
+        "Stream", [STARTED, rpc.StreamResponse(attempt=failed), delta("Hi\n"), rpc.StreamResponse(finished=finished)]
+    )
+    result = ask_server("ask", "hi")
+    assert result.stdout == "Hi\n"
+    told, took = result.stderr.splitlines()
+    assert told == "smollm2-135m@smollm2 failed (ENGINE_LOST), trying the next"
+    assert "qwen3-0.6b (in place of smollm2-135m)" in took
+    assert took.endswith("ended by length")
+
+
+def test_ask_as_json_is_the_whole_answer(ask_server) -> None:
+    result = ask_server("ask", "hi", "--json")
+    answer = json.loads(result.stdout)
+    assert (answer["text"], answer["finish_reason"]) == ("The capital of France is Paris.", "STOP")
+    assert answer["decision"]["reasons"][0]["code"] == "CHEAPEST"
+    assert answer["timings"]["time_to_first_token_s"] == 0.045
+    assert answer["constitution_hash"] == HASH
+    assert answer["attempts"] == [
+        {"model": ANSWERED.model, "deployment": ANSWERED.deployment, "outcome": "ANSWERED", "reason": ""}
+    ]
+
+
+def test_route_shows_the_decision_and_each_reason(ask_server) -> None:
+    result = ask_server("route", "hi")
+    assert result.exit_code == 0
+    for shown in (
+        "smollm2-135m@smollm2 (vllm)",
+        "trivial",
+        "$0.00000125",
+        "qwen3-0.6b",
+        "cheapest",
+        "Cheapest of 2.",
+        HASH,
+    ):
+        assert shown in result.stdout
+
+
+def test_route_as_json_keeps_reason_codes_it_does_not_know(ask_server, router) -> None:
+    decision = pb.Decision(reasons=[pb.Reason(code=99, detail="new")])
+    router.script("Route", reply(rpc.RouteResponse(decision=decision)))
+    decoded = json.loads(ask_server("route", "hi", "--json").stdout)
+    assert decoded["reasons"] == [{"code": "UNKNOWN_99", "subject": "", "detail": "new"}]
+    assert decoded["confidence"] is None
+
+
+def test_route_does_not_follow_markup_of_the_server(ask_server, router) -> None:
+    decision = pb.Decision(reasons=[pb.Reason(code=9, detail="[bold]cheap[/bold] [nonsense")])
+    router.script("Route", reply(rpc.RouteResponse(decision=decision)))
+    assert "[bold]cheap[/bold] [nonsense" in ask_server("route", "hi").stdout
+
+
+def test_models_lists_each_deployment_and_why_not(ask_server, router) -> None:
+    page = rpc.ListModelsResponse(
+        models=[
+            rpc.Model(
+                name="smollm2-135m",
+                tier=1,
+                deployments=[rpc.Deployment(name="d1", available=True, context_tokens=8192)],
+            ),
+            rpc.Model(
+                name="grok-4",
+                tier=5,
+                vision=True,
+                deployments=[rpc.Deployment(name="d2", unavailable_reason="OPENROUTER_API_KEY is not set")],
+            ),
+        ]
+    )
+    router.script("ListModels", reply(page), reply(page))
+    first, second = [line for line in ask_server("models").stdout.splitlines() if "d1" in line or "d2" in line]
+    assert "available" in first
+    assert "8192" in first
+    assert "unavailable: OPENROUTER_API_KEY is not set" in second
+    assert [model["name"] for model in json.loads(ask_server("models", "--json").stdout)] == ["smollm2-135m", "grok-4"]
+
+
+def test_stats_shows_figures(ask_server, router) -> None:
+    figures = rpc.GetStatsResponse(
+        models=[rpc.ModelStats(model="m", decisions=7, answers=6, failures=1, cost_usd=12.5)],
+        tiers=[rpc.TierStats(tier=1, decisions=7)],
+        errors=[rpc.ErrorStats(reason="QUEUE_FULL", count=4)],
+        in_flight=2,
+    )
+    router.script("GetStats", reply(figures), reply(figures))
+    shown = ask_server("stats").stdout
+    for each in ("2 in flight", "$12.50", "QUEUE_FULL"):
+        assert each in shown
+    decoded = json.loads(ask_server("stats", "--json").stdout)
+    assert (decoded["errors_by_reason"], decoded["decisions_by_tier"]) == ({"QUEUE_FULL": 4}, {"1": 7})
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("-h",), ("ask", "--help"), ("config", "--help")], ids=" ".join)
+def test_help(run, arguments) -> None:
+    assert run(*arguments).exit_code == 0
+
+
+def test_version(run) -> None:
+    assert run("--version").stdout.startswith("tierway ")
