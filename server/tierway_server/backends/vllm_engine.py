@@ -1,0 +1,314 @@
+"""One life of a vLLM engine in this process: launch it, generate, notice its death, bring it down.
+
+With `vllm_params.py` the only importer of `vllm`, and lazily: the import takes seconds, and most commands never need it. Keeping an engine
+alive over several lives is `supervisor.py`'s affair.
+
+`AsyncLLM` runs the engine proper (EngineCore) in a spawned process, whose sentinel tells of its death. Requests are added and read through
+`add_request` and its collector, not through `generate()`: so the abort in our `finally` is the only one, in one place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import multiprocessing
+import os
+import threading
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import psutil
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from tierway_server.backends.base import Chunk, Generation, Message, Role, Sampling, Usage
+from tierway_server.backends.coalesce import CoalescingReader
+from tierway_server.backends.vllm_params import chunk_logprobs, finish_reason, sampling_params
+from tierway_server.backends.vllm_plugin import ENVIRONMENT_KEY
+from tierway_server.errors import (
+    ContextTooLongError,
+    CostCeilingError,
+    EngineLostError,
+    InvalidRequestError,
+    StreamBrokenError,
+    TierwayError,
+)
+
+if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
+
+    from vllm.v1.engine.async_llm import AsyncLLM
+    from vllm.v1.engine.output_processor import RequestOutputCollector
+
+    from tierway_server.config import EngineConfig
+
+logger = logging.getLogger(__name__)
+
+# Longer prompts are tokenised in a thread: 4,000 characters take about 1 ms, the most that the event loop should be held.
+_INLINE_PROMPT_CHARACTERS = 4_000
+
+# How long EngineCore may take to end its workers and give back shared memory, before it is killed.
+_SHUTDOWN_S = 5.0
+
+# Launches go one at a time: the environment that vLLM reads, and the list of child processes, belong to the whole process.
+_launching = threading.Lock()
+
+
+class VllmEngine:
+    """A running engine. Touched from the event loop only, but for `shutdown`, which blocks and belongs in a thread."""
+
+    def __init__(
+        self, llm: AsyncLLM, config: EngineConfig, registry: CollectorRegistry, cores: Sequence[BaseProcess]
+    ) -> None:
+        self.registry = registry
+        """vLLM's own metrics of this life of the engine."""
+        self._llm = llm
+        self._config = config
+        self._cores = cores
+        self._workers = [
+            child for core in cores if core.pid for child in psutil.Process(core.pid).children(recursive=True)
+        ]
+        self._tokenizer: Any = llm.get_tokenizer()
+        self._context_tokens: int = llm.model_config.max_model_len
+        self._tokenizing = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tokenize")
+
+    async def warm_up(self) -> None:
+        """Answer once, so that no caller pays for what the engine prepares at its first step."""
+        hello = Generation(
+            id="warm-up", messages=(Message(Role.USER, "Hello"),), sampling=Sampling(top_logprobs=0), max_tokens=2
+        )
+        async with contextlib.aclosing(self.generate(hello)) as chunks:
+            async for _ in chunks:
+                pass
+
+    async def died(self) -> None:
+        """Return when one of the engine's processes has ended."""
+        loop = asyncio.get_running_loop()
+        over = asyncio.Event()
+        for core in self._cores:
+            loop.add_reader(core.sentinel, over.set)
+        try:
+            await over.wait()
+        finally:
+            for core in self._cores:
+                loop.remove_reader(core.sentinel)
+
+    def shutdown(self) -> None:
+        """Bring the engine down and leave none of its processes behind. Blocks for up to some seconds; call it in a thread."""
+        try:
+            self._llm.shutdown(timeout=_SHUTDOWN_S)
+        finally:
+            self._tokenizing.shutdown(wait=False, cancel_futures=True)
+            # EngineCore ends its workers; one that was itself killed could not.
+            for core in self._cores:
+                core.kill()
+                core.join()
+            for worker in self._workers:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    worker.kill()
+
+    async def generate(self, generation: Generation) -> AsyncGenerator[Chunk, None]:
+        """Generate one answer; see `Backend.generate`."""
+        from vllm.v1.engine.exceptions import EngineDeadError
+
+        prompt = await self._tokenize(generation)
+        max_tokens = self._affordable_tokens(generation, len(prompt))
+        alternatives = generation.sampling.top_logprobs
+        cached_tokens = output_tokens = 0
+        finished = False
+        reader: CoalescingReader | None = None
+        try:
+            reader = CoalescingReader(await self._add(generation, prompt, max_tokens), self._config.coalesce_window_s)
+            while not finished:
+                output = await reader.read()
+                finished = output.finished
+                completion = output.outputs[0]
+                cached_tokens = max(cached_tokens, output.num_cached_tokens or 0)
+                output_tokens += len(completion.token_ids)
+                if completion.finish_reason == "abort":
+                    raise _lost(output_tokens)
+                yield Chunk(
+                    completion.text,
+                    len(completion.token_ids),
+                    chunk_logprobs(completion, alternatives) if alternatives is not None else (),
+                    finish_reason(completion.finish_reason) if finished else None,
+                    Usage(len(prompt), cached_tokens, output_tokens) if finished else None,
+                )
+        except EngineDeadError:
+            raise _lost(output_tokens) from None
+        finally:
+            if reader is not None:
+                reader.close()
+            if not finished:
+                # By the external id, which is known even when cancelled inside add_request. Shielded, because a second
+                # cancellation must not lose the abort.
+                await asyncio.shield(self._llm.abort(generation.id))
+
+    async def _add(self, generation: Generation, prompt: list[int], max_tokens: int) -> RequestOutputCollector:
+        from vllm.exceptions import VLLMClientError
+        from vllm.inputs import tokens_input
+
+        try:
+            return await self._llm.add_request(
+                generation.id, tokens_input(prompt), sampling_params(generation, max_tokens)
+            )
+        except (VLLMClientError, ValueError) as refused:
+            # vLLM's own text may quote the request: its type is enough for the log, and neither is for the client.
+            logger.info(
+                "generation refused by vLLM", extra={"generation": generation.id, "error": type(refused).__name__}
+            )
+            field = "query.response_format" if generation.json_schema is not None else "sampling"
+            raise InvalidRequestError("the engine cannot do what this field asks for", field=field) from None
+
+    async def _tokenize(self, generation: Generation) -> list[int]:
+        characters = sum(len(message.text) for message in generation.messages)
+        if characters <= _INLINE_PROMPT_CHARACTERS:
+            return self._encode(generation)
+        return await asyncio.get_running_loop().run_in_executor(self._tokenizing, self._encode, generation)
+
+    def _encode(self, generation: Generation) -> list[int]:
+        turns = [{"role": message.role.name.lower(), "content": message.text} for message in generation.messages]
+        text = self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        # The Rust tokenizer itself: the wrapper around it costs ten times as much. The template has written the special tokens.
+        ids: list[int] = self._tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).ids
+        return ids
+
+    def _affordable_tokens(self, generation: Generation, prompt_tokens: int) -> int:
+        """How many tokens to generate at most: what was asked, what the context leaves, and what the cost ceiling pays for."""
+        left = self._context_tokens - prompt_tokens
+        if left < 1:
+            raise ContextTooLongError(
+                f"the prompt has {prompt_tokens} tokens, the context of this deployment {self._context_tokens}",
+                field="query",
+                metadata={"prompt_tokens": str(prompt_tokens), "context_tokens": str(self._context_tokens)},
+            )
+        if (
+            generation.cost_ceiling
+            and (affordable := generation.cost_ceiling.affordable_tokens(prompt_tokens)) is not None
+        ):
+            if affordable < 1:
+                raise CostCeilingError("the prompt alone exceeds the cost ceiling", field="preferences.max_cost_usd")
+            left = min(left, affordable)
+        return min(left, generation.max_tokens)
+
+
+async def launch(name: str, folder: str, config: EngineConfig) -> VllmEngine:
+    """Start an engine on the model in `folder`, and return it when it has answered for the first time.
+
+    Args:
+        name: labels vLLM's own metrics (`model_name`).
+        folder: the model: configuration, tokenizer, safetensors.
+        config: the engine's section of the configuration.
+
+    Raises:
+        Exception: whatever vLLM's start-up throws; no process is left behind then, nor when cancelled.
+
+    """
+    given_up = threading.Event()
+    launching = asyncio.get_running_loop().run_in_executor(None, _launch, name, folder, config, given_up)
+    try:
+        engine = await asyncio.shield(launching)
+        await engine.warm_up()
+        return engine
+    except BaseException:
+        # A thread cannot be cancelled: it is told, and whatever it still starts is brought down.
+        given_up.set()
+        with contextlib.suppress(Exception):
+            await asyncio.to_thread((await launching).shutdown)
+        raise
+
+
+def _launch(name: str, folder: str, config: EngineConfig, given_up: threading.Event) -> VllmEngine:
+    with _launching:
+        os.environ.update(_environment(config))
+        # Imported after the environment is set, which parts of vLLM read while they are imported.
+        from vllm.engine.arg_utils import AsyncEngineArgs
+        from vllm.v1.engine.async_llm import AsyncLLM
+
+        args = AsyncEngineArgs(
+            model=folder,
+            served_model_name=name,
+            dtype=config.dtype,
+            max_model_len=config.context_tokens,
+            max_num_seqs=config.max_num_seqs,
+            max_num_batched_tokens=config.max_num_batched_tokens,
+            enable_prefix_caching=True,
+            enforce_eager=config.enforce_eager,
+            tensor_parallel_size=config.tensor_parallel_size,
+            gpu_memory_utilization=config.gpu_memory_utilization,
+            kv_cache_memory_bytes=None if config.kv_cache_gib is None else int(config.kv_cache_gib * 2**30),
+            stream_interval=config.stream_interval_tokens,
+            use_tqdm_on_load=False,
+            disable_log_stats=True,  # vLLM's own loggers; ours is below
+            enable_log_requests=False,
+        )
+        registry = CollectorRegistry()
+        before = set(multiprocessing.active_children())
+        with _killing_children_when(given_up, before):
+            llm = AsyncLLM.from_engine_args(args, stat_loggers=[_stat_logger(registry)])
+            return VllmEngine(
+                llm, config, registry, [child for child in multiprocessing.active_children() if child not in before]
+            )
+
+
+@contextlib.contextmanager
+def _killing_children_when(given_up: threading.Event, before: set[BaseProcess]) -> Iterator[None]:
+    """End the processes started inside the block when it fails, or as soon as the launch is given up: that makes it fail."""
+    over = threading.Event()
+
+    def kill() -> None:
+        for child in multiprocessing.active_children():
+            if child not in before:
+                child.kill()
+
+    def watch() -> None:
+        while not over.wait(0.05):
+            if given_up.is_set():
+                kill()
+
+    watching = threading.Thread(target=watch, name="launch-watch")
+    watching.start()
+    try:
+        yield
+    except BaseException:
+        kill()
+        raise
+    finally:
+        over.set()
+        watching.join()
+
+
+def _lost(output_tokens: int) -> TierwayError:
+    if output_tokens:
+        return StreamBrokenError("the engine died in the middle of the answer")
+    return EngineLostError("the engine died before the first token", retry_after_s=1.0)
+
+
+def _environment(config: EngineConfig) -> dict[str, str]:
+    environment = {
+        "HF_HUB_OFFLINE": "1",  # models come from folders; nothing may wait for a hub
+        "VLLM_NO_USAGE_STATS": "1",
+        "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # grpc threads do not survive a fork
+        "VLLM_LOGGING_LEVEL": os.environ.get("VLLM_LOGGING_LEVEL", "ERROR"),
+        ENVIRONMENT_KEY: "1",
+        "PYTHONWARNINGS": os.environ.get("PYTHONWARNINGS", "ignore"),  # of the engine's own processes
+        "VLLM_CPU_OMP_THREADS_BIND": config.threads_bind or "auto",
+    }
+    if config.threads_bind == "all":
+        # vLLM leaves one core to its front end. On few cores that costs a third of the throughput (docs/adr/0005).
+        environment["VLLM_CPU_OMP_THREADS_BIND"] = ",".join(map(str, sorted(os.sched_getaffinity(0))))
+    return environment
+
+
+def _stat_logger(registry: CollectorRegistry) -> Any:
+    """vLLM's Prometheus logger, writing to a registry of its own: the global one holds a single engine's metrics at a time."""
+    from vllm.v1.metrics.loggers import PrometheusStatLogger
+
+    kinds = {"_gauge_cls": Gauge, "_counter_cls": Counter, "_histogram_cls": Histogram}
+    return type(
+        "RegistryStatLogger",
+        (PrometheusStatLogger,),
+        {key: partial(kind, registry=registry) for key, kind in kinds.items()},
+    )

@@ -1,0 +1,59 @@
+"""What our engines' processes do that vLLM's would not. vLLM loads this as a plugin (entry point `vllm.general_plugins`) in every process.
+
+It acts in processes that `vllm_engine.py` started, and nowhere else: a `vllm serve` out of the same environment is left alone.
+
+Three holes of vLLM 0.32 are closed here, each measured (docs/adr/0006):
+
+- Ctrl-C in a terminal goes to the whole process group, so that the engine would die before the server could drain.
+- An engine outlives a server that was killed, and keeps its memory for ever.
+- On CPU, a request with a seed kills the engine when its prompt is prefilled in more than one step: to take back the random number
+  that the unfinished step drew, vLLM asks the generator for its offset, which torch's CPU generator does not have.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+
+ENVIRONMENT_KEY = "TIERWAY_ENGINE"
+"""Set in the environment of the processes that are ours."""
+
+
+def adopt() -> None:
+    """Make the current process ours, if it is an engine's."""
+    server = multiprocessing.parent_process()
+    if server is None or os.environ.get(ENVIRONMENT_KEY) != "1":
+        return
+    os.setpgid(0, 0)
+    threading.Thread(target=_die_with, args=(server,), name="die-with-parent", daemon=True).start()
+
+    from vllm.platforms import current_platform
+
+    if current_platform.is_cpu():
+        _make_seeds_safe()
+
+
+def _die_with(parent: multiprocessing.process.BaseProcess) -> None:
+    parent.join()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _make_seeds_safe() -> None:
+    import torch
+
+    class Generator(torch.Generator):  # type: ignore[misc]  # torch's stubs call it final
+        """torch's CPU generator with the two methods by which vLLM takes a draw back.
+
+        Draws are taken back while a prompt is prefilled, before any was used: back means to the beginning. (A request that was
+        preempted in the middle of its answer begins its random numbers anew when it resumes; without this it would end the engine.)
+        """
+
+        def get_offset(self) -> int:
+            return 0
+
+        def set_offset(self, offset: int) -> None:  # noqa: ARG002  (vLLM's one caller takes back all draws there were)
+            self.manual_seed(self.initial_seed())
+
+    torch.Generator = Generator

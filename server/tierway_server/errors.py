@@ -1,0 +1,171 @@
+"""Everything that can go wrong with a request, as the domain sees it.
+
+    TierwayError
+    ├── InvalidRequestError            INVALID_FIELD                 a field is wrong; `field` names it
+    │   ├── NotSupportedError          NOT_SUPPORTED                 a field whose behaviour is not built yet
+    │   └── ContextTooLongError        CONTEXT_TOO_LONG              the prompt fits no context
+    ├── UnknownModelError              MODEL_NOT_FOUND
+    ├── UnsatisfiableError             NO_CANDIDATE                  the constraints leave no model
+    │   ├── PinUnsatisfiableError      PIN_UNSATISFIABLE             a pin leaves no model
+    │   └── CostCeilingError           COST_CEILING                  the prompt alone costs more than allowed
+    ├── ConstitutionMismatchError      CONSTITUTION_MISMATCH
+    ├── UnavailableError               (nothing was generated: trying again is safe)
+    │   ├── NoDeploymentAvailableError NO_DEPLOYMENT_AVAILABLE
+    │   ├── NotReadyError              NOT_READY
+    │   ├── QueueFullError             QUEUE_FULL
+    │   ├── DrainingError              DRAINING
+    │   └── EngineLostError            ENGINE_LOST                   before the first token
+    ├── DeadlineError                  DEADLINE_EXCEEDED
+    └── InternalError                  INTERNAL
+        └── StreamBrokenError          ENGINE_LOST                   after the first token
+
+    ModelUnavailableError              an engine cannot start; for the operator, never for a client
+
+The domain raises these; `rpc/status.py` alone turns them into gRPC statuses. Their texts reach clients, so nothing foreign and
+nothing secret goes into them.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class TierwayError(Exception):
+    """Root of what a request can fail with.
+
+    Attributes:
+        reason: stable, for machines; the ErrorInfo reason on the wire.
+        message: one English sentence for the caller.
+        field: path of the request field at fault, empty when none is.
+        metadata: the values that `message` mentions, for machines.
+        retry_after_s: when trying again makes sense; None when it does not.
+        can_fall_back: whether another deployment may succeed where this one failed.
+
+    """
+
+    reason: ClassVar[str] = "INTERNAL"
+    can_fall_back: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        field: str = "",
+        metadata: dict[str, str] | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+        self.metadata = metadata or {}
+        self.retry_after_s = retry_after_s
+
+
+class InvalidRequestError(TierwayError):
+    """A field of the request is wrong."""
+
+    reason = "INVALID_FIELD"
+
+
+class NotSupportedError(InvalidRequestError):
+    """A field is set whose behaviour is not built yet."""
+
+    reason = "NOT_SUPPORTED"
+
+
+class ContextTooLongError(InvalidRequestError):
+    """Prompt and answer fit the context of no deployment that could serve them."""
+
+    reason = "CONTEXT_TOO_LONG"
+    can_fall_back = True
+
+
+class UnknownModelError(TierwayError):
+    """`force_model` names no model of the configuration."""
+
+    reason = "MODEL_NOT_FOUND"
+
+
+class UnsatisfiableError(TierwayError):
+    """The constraints leave no model."""
+
+    reason = "NO_CANDIDATE"
+
+
+class PinUnsatisfiableError(UnsatisfiableError):
+    """A pin, an image or a forced model leaves no model."""
+
+    reason = "PIN_UNSATISFIABLE"
+
+
+class CostCeilingError(UnsatisfiableError):
+    """The prompt alone, once counted, costs more than the request may."""
+
+    reason = "COST_CEILING"
+    can_fall_back = True
+
+
+class ConstitutionMismatchError(TierwayError):
+    """The caller expects another constitutional hash."""
+
+    reason = "CONSTITUTION_MISMATCH"
+
+
+class UnavailableError(TierwayError):
+    """Nothing was generated, and trying again, here or at another replica, is safe."""
+
+    reason = "UNAVAILABLE"
+    can_fall_back = True
+
+
+class NoDeploymentAvailableError(UnavailableError):
+    """Some deployment would do, but none of these is available now."""
+
+    reason = "NO_DEPLOYMENT_AVAILABLE"
+
+
+class NotReadyError(UnavailableError):
+    """The deployment is starting, or starting again."""
+
+    reason = "NOT_READY"
+
+
+class QueueFullError(UnavailableError):
+    """The deployment has as many requests as it may hold."""
+
+    reason = "QUEUE_FULL"
+
+
+class DrainingError(UnavailableError):
+    """The server is going down."""
+
+    reason = "DRAINING"
+    can_fall_back = False
+
+
+class EngineLostError(UnavailableError):
+    """The engine died before the first token."""
+
+    reason = "ENGINE_LOST"
+
+
+class DeadlineError(TierwayError):
+    """The request's time, or the server's limit for it, has run out."""
+
+    reason = "DEADLINE_EXCEEDED"
+
+
+class InternalError(TierwayError):
+    """A fault of ours."""
+
+    reason = "INTERNAL"
+
+
+class StreamBrokenError(InternalError):
+    """The engine died after the first token."""
+
+    reason = "ENGINE_LOST"
+
+
+class ModelUnavailableError(Exception):
+    """An engine cannot start. Its text is for the operator."""

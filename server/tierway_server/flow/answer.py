@@ -1,0 +1,157 @@
+"""The way of one answer: along the chain until a deployment answers, every slot released, every try accounted for.
+
+One owner per step: this module owns admission (a slot of the deployment) and settlement; the backend owns the generation. Cancellation
+arrives at the innermost `await` and runs back through the `finally` of each.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from tierway_core import Decision, State, Table
+from tierway_core.table import ModelSpec
+from tierway_server.backends.base import Backend, Chunk, CostCeiling, Generation, Message, Sampling, Usage
+from tierway_server.errors import InternalError, NotReadyError, QueueFullError, TierwayError
+from tierway_server.flow.deployments import Deployments
+from tierway_server.flow.events import Attempt, Delta, Event, FellBack, Finished, Started, Timings
+from tierway_server.telemetry.metrics import Metrics
+
+_RETRY_AFTER_S = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One decided request."""
+
+    id: str
+    """The decision's id; names the generations at the engines."""
+    decision: Decision
+    messages: tuple[Message, ...]
+    sampling: Sampling
+    max_tokens: int
+    max_cost_picousd: int | None
+    json_schema: Mapping[str, Any] | None
+    arrived_s: float
+    """When the request arrived, on the server's clock."""
+    decided_s: float
+    """When the decision had been taken, on the server's clock."""
+
+
+class Answerer:
+    """Gets answers. Lives on the event loop."""
+
+    def __init__(
+        self,
+        table: Table,
+        state: State,
+        deployments: Deployments,
+        metrics: Metrics,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._table = table
+        self._state = state
+        self._deployments = deployments
+        self._metrics = metrics
+        self._clock = clock
+
+    async def answer(self, job: Job) -> AsyncGenerator[Event, None]:
+        """The events of the answer. Closing the generator, or cancelling its task, stops the generation and frees its slot.
+
+        Raises:
+            TierwayError: no deployment of the chain answered, or one failed after its first token.
+
+        """
+        chain = (job.decision.deployment, *job.decision.fallback)
+        failures: list[Attempt] = []
+        yield Started(job.decision)
+        for index in chain:
+            deployment = self._table.deployments[index]
+            attempt = Attempt(deployment.model.name, deployment.spec.name)
+            first_token_s = 0.0
+            try:
+                with self._slot(index) as backend:
+                    async with aclosing(backend.generate(self._generation(job, index, len(failures)))) as chunks:
+                        async for chunk in chunks:
+                            first_token_s = first_token_s or self._clock()
+                            yield Delta(chunk)
+                self._metrics.attempted(attempt.deployment, "answered")
+                yield self._settle(job, deployment.model, chunk, first_token_s, (*failures, attempt))
+                return
+            except TierwayError as failure:
+                self._metrics.attempted(attempt.deployment, failure.reason)
+                if first_token_s or not failure.can_fall_back or index == chain[-1]:
+                    raise
+                failures.append(Attempt(attempt.model, attempt.deployment, failure.reason))
+                self._metrics.fell_back(attempt.model, failure.reason)
+                yield FellBack(failures[-1])
+
+    @contextmanager
+    def _slot(self, index: int) -> Iterator[Backend]:
+        """A place among the generations of a deployment, given back whatever happens."""
+        name = self._table.deployments[index].spec.name
+        backend = self._deployments.backend(index)
+        if backend is None:
+            raise NotReadyError(
+                f"deployment {name} is not ready", metadata={"deployment": name}, retry_after_s=_RETRY_AFTER_S
+            )
+        held = self._state.begin(index)
+        try:
+            if held > backend.capacity:
+                raise QueueFullError(
+                    f"deployment {name} is full", metadata={"deployment": name}, retry_after_s=_RETRY_AFTER_S
+                )
+            yield backend
+        finally:
+            self._state.end(index)
+
+    def _generation(self, job: Job, index: int, tries: int) -> Generation:
+        model = self._table.deployments[index].model
+        ceiling = None
+        if job.max_cost_picousd is not None:
+            ceiling = CostCeiling(
+                max_picousd=job.max_cost_picousd, input_picousd=model.input_picousd, output_picousd=model.output_picousd
+            )
+        return Generation(
+            id=f"{job.id}-{tries}" if tries else job.id,
+            messages=job.messages,
+            sampling=job.sampling,
+            max_tokens=job.max_tokens,
+            cost_ceiling=ceiling,
+            json_schema=job.json_schema,
+        )
+
+    def _settle(
+        self, job: Job, model: ModelSpec, last: Chunk, first_token_s: float, attempts: tuple[Attempt, ...]
+    ) -> Finished:
+        if last.usage is None or last.finish_reason is None:
+            raise InternalError("the answer ended without its account")
+        now_s = self._clock()
+        timings = Timings(job.decided_s - job.arrived_s, first_token_s - job.arrived_s, now_s - job.arrived_s)
+        usage = last.usage
+        cost_picousd = price_picousd(model, usage)
+        self._metrics.answered(
+            model.name,
+            input_tokens=usage.input_tokens,
+            cached_input_tokens=usage.cached_input_tokens,
+            output_tokens=usage.output_tokens,
+            cost_picousd=cost_picousd,
+        )
+        later_tokens = usage.output_tokens - 1
+        self._metrics.paced(
+            model.name, timings.first_token_s, (now_s - first_token_s) / later_tokens if later_tokens > 0 else None
+        )
+        return Finished(usage, cost_picousd, timings, last.finish_reason, attempts)
+
+
+def price_picousd(model: ModelSpec, usage: Usage) -> int:
+    """What an answer costs, by the model's prices."""
+    fresh_tokens = usage.input_tokens - usage.cached_input_tokens
+    return (
+        fresh_tokens * model.input_picousd
+        + usage.cached_input_tokens * model.cached_input_picousd
+        + usage.output_tokens * model.output_picousd
+    )

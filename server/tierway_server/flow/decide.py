@@ -1,0 +1,89 @@
+"""The decision on one request: the core's, in the domain's terms."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from tierway_core import (
+    CoreError,
+    Decision,
+    Request,
+    Router,
+    UnknownTaskTypeError,
+    UnroutableError,
+    UnroutableKind,
+)
+from tierway_core import (
+    UnknownModelError as CoreUnknownModelError,
+)
+from tierway_server.errors import (
+    ConstitutionMismatchError,
+    ContextTooLongError,
+    InvalidRequestError,
+    NoDeploymentAvailableError,
+    PinUnsatisfiableError,
+    TierwayError,
+    UnknownModelError,
+    UnsatisfiableError,
+)
+from tierway_server.telemetry.metrics import Metrics
+
+_UNROUTABLE: dict[UnroutableKind, type[TierwayError]] = {
+    UnroutableKind.PIN_UNSATISFIABLE: PinUnsatisfiableError,
+    UnroutableKind.NO_CANDIDATE: UnsatisfiableError,
+    UnroutableKind.CONTEXT_TOO_LONG: ContextTooLongError,
+    UnroutableKind.NO_DEPLOYMENT_AVAILABLE: NoDeploymentAvailableError,
+}
+_RETRY_AFTER_S = 1.0
+
+
+class Decider:
+    """Decides, counts what it decided, and upholds the constitutional hash."""
+
+    def __init__(
+        self, router: Router, constitution_hash: str, metrics: Metrics, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self.constitution_hash = constitution_hash
+        self._router = router
+        self._metrics = metrics
+        self._clock = clock
+
+    def decide(self, request: Request, expected_constitution_hash: str = "") -> Decision:
+        """Decide on one request. Never waits.
+
+        Raises:
+            TierwayError: nothing could be decided; see `errors.py` for the kinds.
+
+        """
+        if expected_constitution_hash and expected_constitution_hash != self.constitution_hash:
+            raise ConstitutionMismatchError(
+                f"this server decides under the constitution {self.constitution_hash}",
+                field="preferences.expected_constitution_hash",
+                metadata={"constitution_hash": self.constitution_hash},
+            )
+        started_s = self._clock()
+        try:
+            decision = self._router.decide(request)
+        except CoreError as refused:
+            raise _translated(refused) from None
+        self._metrics.decided(decision, self._clock() - started_s)
+        return decision
+
+
+def _translated(refused: CoreError) -> TierwayError:
+    if isinstance(refused, UnroutableError):
+        kind = _UNROUTABLE[refused.kind]
+        retry_after_s = _RETRY_AFTER_S if kind is NoDeploymentAvailableError else None
+        return kind(refused.message, field=refused.field, retry_after_s=retry_after_s)
+    if isinstance(refused, CoreUnknownModelError):
+        return UnknownModelError(
+            f'no model is called "{refused.name}"', field="preferences.force_model", metadata={"model": refused.name}
+        )
+    if isinstance(refused, UnknownTaskTypeError):
+        return InvalidRequestError(
+            f'no task type is called "{refused.name}"',
+            field="preferences.task_type",
+            metadata={"task_type": refused.name},
+        )
+    return InvalidRequestError("the text is not valid Unicode", field="query")

@@ -1,0 +1,73 @@
+"""Which backend serves which deployment, and which of them can answer now: the one owner of availability.
+
+What it learns it writes to the core's state, which the decision reads, and to whoever waits for readiness.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from tierway_core import State, Table
+from tierway_server.backends.base import Availability, Backend
+
+
+class Deployments:
+    """The fleet as it is now. Lives on the event loop."""
+
+    def __init__(
+        self, table: Table, state: State, backends: Mapping[int, Backend], unavailable: Mapping[int, str]
+    ) -> None:
+        """Watch a fleet.
+
+        Args:
+            table: the deployments.
+            state: what the decision reads; availability is written to it.
+            backends: what serves which deployment, by index.
+            unavailable: why the others cannot answer, by index; for the operator.
+
+        """
+        self._table = table
+        self._state = state
+        self._backends = backends
+        self._now = [Availability(False, unavailable.get(deployment.index, "")) for deployment in table.deployments]
+        self._changed = asyncio.Event()
+        for index, backend in backends.items():
+            # The default argument binds this turn's index.
+            backend.watch(lambda availability, index=index: self._update(index, availability))  # type: ignore[misc]
+
+    @property
+    def availabilities(self) -> Sequence[Availability]:
+        """By deployment; a live view."""
+        return self._now
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether at least one deployment can answer."""
+        return any(availability.is_available for availability in self._now)
+
+    def backend(self, index: int) -> Backend | None:
+        """What serves a deployment now; None while nothing can."""
+        return self._backends[index] if self._now[index].is_available else None
+
+    def available_by_name(self) -> dict[str, float]:
+        """1 or 0 for each deployment, for the gauge."""
+        names = (deployment.spec.name for deployment in self._table.deployments)
+        return {name: float(now.is_available) for name, now in zip(names, self._now, strict=True)}
+
+    def in_flight_by_name(self) -> dict[str, float]:
+        """Generations under way at each deployment, for the gauge."""
+        return {
+            deployment.spec.name: float(self._state.in_flight(deployment.index))
+            for deployment in self._table.deployments
+        }
+
+    async def changed(self) -> None:
+        """Return after the next change of availability, or at once if there was one since the last call."""
+        await self._changed.wait()
+        self._changed.clear()
+
+    def _update(self, index: int, availability: Availability) -> None:
+        self._now[index] = availability
+        self._state.set_available(index, availability.is_available)
+        self._changed.set()

@@ -1,0 +1,211 @@
+"""`tierway.v1.RouterService`: decode, decide, answer, encode. What surrounds each call is `pipeline.py`'s, what it means is `flow`'s."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+
+import grpc
+
+from tierway.v1 import router_service_pb2 as pb
+from tierway_core import Table
+from tierway_server.errors import InvalidRequestError, TierwayError
+from tierway_server.flow.answer import Answerer, Job
+from tierway_server.flow.decide import Decider
+from tierway_server.flow.drain import Drain
+from tierway_server.flow.events import Delta, Event, Finished, Started
+from tierway_server.flow.ids import uuid7
+from tierway_server.rpc import encode, pipeline
+from tierway_server.rpc.call import Call
+from tierway_server.rpc.decode import Asked, asked, parse
+from tierway_server.rpc.fleet import Fleet
+from tierway_server.rpc.status import code_of
+from tierway_server.telemetry import semconv
+from tierway_server.telemetry.metrics import Metrics
+
+logger = logging.getLogger(__name__)
+
+NAME = pb.DESCRIPTOR.services_by_name["RouterService"].full_name
+
+
+class RouterService:
+    """The servicer. Lives on the event loop."""
+
+    def __init__(
+        self,
+        *,
+        table: Table,
+        decider: Decider,
+        answerer: Answerer,
+        fleet: Fleet,
+        drain: Drain,
+        metrics: Metrics,
+        prompt_bytes: int,
+        batch_requests: int,
+        default_max_tokens: int,
+        default_deadline_s: float,
+        max_deadline_s: float,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._table = table
+        self._decider = decider
+        self._answerer = answerer
+        self._fleet = fleet
+        self._drain = drain
+        self._metrics = metrics
+        self._prompt_bytes = prompt_bytes
+        self._batch_requests = batch_requests
+        self._default_max_tokens = default_max_tokens
+        self._default_deadline_s = default_deadline_s
+        self._max_deadline_s = max_deadline_s
+        self._clock = clock
+        self._constitution_hash = decider.constitution_hash
+
+    def handlers(self) -> grpc.GenericRpcHandler:
+        """Every method, wrapped in its interceptors."""
+        answering = (pipeline.drained(self._drain), pipeline.deadline(self._default_deadline_s, self._max_deadline_s))
+        methods = {
+            "Route": self._handler("Route", self.route),
+            "RouteBatch": self._handler("RouteBatch", self.route_batch),
+            "Execute": self._handler("Execute", self.execute, *answering),
+            "Stream": self._handler("Stream", self.stream, *answering, streams=True),
+            "ListModels": self._handler("ListModels", self.list_models),
+            "GetStats": self._handler("GetStats", self.get_stats),
+        }
+        return grpc.method_handlers_generic_handler(NAME, methods)
+
+    async def route(self, data: bytes, call: Call) -> bytes:
+        """Decide only. Awaits nothing: no deadline can pass."""
+        request = parse(pb.RouteRequest, data)
+        call.identify(request.request_id)
+        wanted = asked(request, self._prompt_bytes)
+        decision = self._decider.decide(wanted.core, wanted.expected_constitution_hash)
+        return pb.RouteResponse(
+            decision=encode.decision_message(self._table, decision, uuid7()),
+            constitution_hash=self._constitution_hash,
+            request_id=call.request_id,
+        ).SerializeToString()
+
+    async def route_batch(self, data: bytes, call: Call) -> bytes:
+        """Decide for many; each fails alone."""
+        batch = parse(pb.RouteBatchRequest, data)
+        if not 1 <= len(batch.requests) <= self._batch_requests:
+            raise InvalidRequestError(f"1 to {self._batch_requests} requests", field="requests")
+        reply = pb.RouteBatchResponse(constitution_hash=self._constitution_hash)
+        for request in batch.requests:
+            result = reply.results.add(request_id=request.request_id)
+            try:
+                wanted = asked(request, self._prompt_bytes)
+                decision = self._decider.decide(wanted.core, wanted.expected_constitution_hash)
+                result.decision.CopyFrom(
+                    encode.decision_message(self._table, decision, uuid7(), is_explained=batch.include_reasons)
+                )
+            except TierwayError as error:
+                self._metrics.failed(error.reason)
+                number: int = code_of(error).value[0]
+                result.error.CopyFrom(
+                    pb.RouteError(code=number, reason=error.reason, message=error.message, field=error.field)
+                )
+        return reply.SerializeToString()
+
+    async def execute(self, data: bytes, call: Call) -> bytes:
+        """Decide and answer in one reply: the events of the answer, folded."""
+        request = parse(pb.ExecuteRequest, data)
+        call.identify(request.request_id)
+        job = self._job(asked(request, self._prompt_bytes), call)
+        reply = pb.ExecuteResponse(constitution_hash=self._constitution_hash, request_id=call.request_id)
+        texts: list[str] = []
+        async with aclosing(self._events(job, call)) as events:
+            async for event in events:
+                match event:
+                    case Delta(chunk):
+                        texts.append(chunk.text)
+                        reply.logprobs.extend(encode.logprob_messages(chunk.logprobs))
+                    case Started(decision):
+                        reply.decision.CopyFrom(encode.decision_message(self._table, decision, job.id))
+                    case Finished():
+                        reply.usage.CopyFrom(encode.usage_message(event.usage))
+                        reply.cost_usd = event.cost_picousd * encode.PICO
+                        reply.timings.CopyFrom(encode.timings_message(event.timings))
+                        reply.finish_reason = int(event.finish_reason)  # type: ignore[assignment]  # open enums are ints
+                        reply.attempts.extend(map(encode.attempt_message, event.attempts))
+        reply.text = "".join(texts)
+        return reply.SerializeToString()
+
+    async def stream(self, data: bytes, call: Call) -> None:
+        """Decide and answer, event by event."""
+        request = parse(pb.StreamRequest, data)
+        call.identify(request.request_id)
+        job = self._job(asked(request, self._prompt_bytes), call)
+        await call.greet()
+        async with aclosing(self._events(job, call)) as events:
+            async for event in events:
+                message = encode.event_message(
+                    self._table,
+                    event,
+                    decision_id=job.id,
+                    request_id=call.request_id,
+                    constitution_hash=self._constitution_hash,
+                )
+                await call.write(message.SerializeToString())
+
+    async def list_models(self, data: bytes, call: Call) -> bytes:
+        """List the fleet, a page at a time."""
+        return self._fleet.page(parse(pb.ListModelsRequest, data)).SerializeToString()
+
+    async def get_stats(self, data: bytes, call: Call) -> bytes:
+        """Tell what has been counted since the start."""
+        parse(pb.GetStatsRequest, data)
+        return self._fleet.stats(in_flight=len(self._drain)).SerializeToString()
+
+    def _job(self, wanted: Asked, call: Call) -> Job:
+        decision = self._decider.decide(wanted.core, wanted.expected_constitution_hash)
+        return Job(
+            id=uuid7(),
+            decision=decision,
+            messages=wanted.messages,
+            sampling=wanted.sampling,
+            max_tokens=wanted.sampling.max_tokens or self._default_max_tokens,
+            max_cost_picousd=wanted.max_cost_picousd,
+            json_schema=wanted.json_schema,
+            arrived_s=call.arrived_s,
+            decided_s=self._clock(),
+        )
+
+    async def _events(self, job: Job, call: Call) -> AsyncGenerator[Event, None]:
+        """The answer's events; the last one leaves its account in the log."""
+        tenant = call.tenant
+        async with aclosing(self._answerer.answer(job)) as events:
+            async for event in events:
+                if isinstance(event, Finished):
+                    logger.info(
+                        "answered",
+                        extra={
+                            "request_id": call.request_id,
+                            "decision_id": job.id,
+                            "tenant": tenant,
+                            "deployment": event.attempts[-1].deployment,
+                            "attempts": len(event.attempts),
+                            "input_tokens": event.usage.input_tokens,
+                            "output_tokens": event.usage.output_tokens,
+                            "cost_usd": event.cost_picousd * encode.PICO,
+                            "total_s": round(event.timings.total_s, 4),
+                        },
+                    )
+                yield event
+
+    def _handler(
+        self, method: str, handler: pipeline.Handler, *interceptors: pipeline.Interceptor, streams: bool = False
+    ) -> grpc.RpcMethodHandler[bytes, bytes]:
+        kind = "server_stream" if streams else "unary"
+        return pipeline.method_handler(
+            handler,
+            pipeline.telemetry(self._metrics, kind, NAME, method, self._clock),
+            pipeline.errors(self._metrics),
+            *interceptors,
+            streams=streams,
+            trailers=((semconv.CONSTITUTION_KEY, self._constitution_hash),),
+            clock=self._clock,
+        )

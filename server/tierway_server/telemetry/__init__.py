@@ -1,0 +1,1 @@
+"""What the service tells of itself. `semconv` owns every name, `metrics` every number."""

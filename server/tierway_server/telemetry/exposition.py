@@ -1,0 +1,34 @@
+"""`/metrics`: our registry and those of the living engines, as one exposition.
+
+Engines speak the same metric names, told apart by `model_name`. A format that allows each name once needs them merged into one family.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import Metric
+from prometheus_client.exposition import choose_encoder
+
+
+class _Merged:
+    """Several registries, read as one."""
+
+    def __init__(self, registries: Iterable[CollectorRegistry]) -> None:
+        self._registries = registries
+
+    def collect(self) -> Iterable[Metric]:
+        families: dict[str, Metric] = {}
+        for registry in self._registries:
+            for family in registry.collect():
+                known = families.setdefault(family.name, family)
+                if known is not family:
+                    known.samples.extend(family.samples)
+        return families.values()
+
+
+def expose(registries: Iterable[CollectorRegistry], accept: str) -> tuple[bytes, str]:
+    """The exposition of all `registries` in the format that `accept` asks for, and its content type."""
+    encode, content_type = choose_encoder(accept)
+    return encode(_Merged(registries)), content_type

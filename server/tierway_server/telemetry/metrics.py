@@ -1,0 +1,150 @@
+"""The one owner of every number: counters and histograms in a registry of their own, for `/metrics` and for `GetStats` alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from tierway_core import Decision
+from tierway_server.telemetry import semconv
+
+_PICO = 1e-12
+# 1 us to 5 ms: a decision costs microseconds, and one that costs milliseconds must be seen.
+_DECISION_BUCKETS_S = (1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 5e-3)
+_RPC_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 30, 60)
+# The GenAI convention's buckets for the time to first token and the time per output token.
+_TTFT_BUCKETS_S = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
+_TPOT_BUCKETS_S = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5)
+
+
+class Metrics:
+    """What the service counts. Thread-safe, as prometheus-client is."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        """Ours alone; the engines' own registries are exported beside it."""
+        self.decisions = self._counter(semconv.DECISIONS, "Decisions taken.", "tier", "model", "complexity")
+        self.errors = self._counter(semconv.ERRORS, "Requests that ended in an error.", "reason")
+        self.answers = self._counter(semconv.ANSWERS, "Answers that were completed.", "model")
+        self.tokens = self._counter(semconv.TOKENS, "Tokens of completed answers.", "model", "direction")
+        self.cost = self._counter(
+            semconv.COST_USD, "Cost of completed answers in USD, by the configured prices.", "model"
+        )
+        self.failures = self._counter(
+            semconv.FALLBACKS, "Tries that failed, after which another was made.", "model", "reason"
+        )
+        self._attempts = self._counter(semconv.ATTEMPTS, "Tries at an answer.", "deployment", "outcome")
+        self._decision_s = self._histogram(
+            semconv.DECISION_SECONDS, "Time that one decision took.", _DECISION_BUCKETS_S
+        )
+        self._ttft_s = self._histogram(
+            semconv.TTFT_SECONDS, "Time from arrival to the first token.", _TTFT_BUCKETS_S, "model"
+        )
+        self._tpot_s = self._histogram(
+            semconv.TPOT_SECONDS, "Time per output token after the first.", _TPOT_BUCKETS_S, "model"
+        )
+        self._rpc_started = self._counter(
+            semconv.RPC_STARTED, "RPCs that began.", "grpc_type", "grpc_service", "grpc_method"
+        )
+        self._rpc_handled = self._counter(
+            semconv.RPC_HANDLED, "RPCs that ended.", "grpc_type", "grpc_service", "grpc_method", "grpc_code"
+        )
+        self._rpc_s = self._histogram(
+            semconv.RPC_SECONDS,
+            "Time that RPCs took, streams as a whole.",
+            _RPC_BUCKETS_S,
+            "grpc_type",
+            "grpc_service",
+            "grpc_method",
+        )
+        # `labels()` costs more than counting: children are looked up once.
+        self._decided: dict[tuple[int, str, int], Counter] = {}
+
+    def decided(self, decision: Decision, duration_s: float) -> None:
+        """Count a decision."""
+        key = (decision.tier, decision.model.name, decision.complexity)
+        counter = self._decided.get(key)
+        if counter is None:
+            counter = self._decided[key] = self.decisions.labels(str(key[0]), key[1], decision.complexity.name.lower())
+        counter.inc()
+        self._decision_s.observe(duration_s)
+
+    def attempted(self, deployment: str, outcome: str) -> None:
+        """Count a try; `outcome` is `answered` or an error's reason."""
+        self._attempts.labels(deployment, outcome).inc()
+
+    def fell_back(self, model: str, reason: str) -> None:
+        """Count a try that failed and was followed by another."""
+        self.failures.labels(model, reason).inc()
+
+    def answered(
+        self, model: str, *, input_tokens: int, cached_input_tokens: int, output_tokens: int, cost_picousd: int
+    ) -> None:
+        """Count a completed answer."""
+        self.answers.labels(model).inc()
+        self.tokens.labels(model, "input").inc(input_tokens)
+        self.tokens.labels(model, "cached_input").inc(cached_input_tokens)
+        self.tokens.labels(model, "output").inc(output_tokens)
+        self.cost.labels(model).inc(cost_picousd * _PICO)
+
+    def paced(self, model: str, first_token_s: float, per_token_s: float | None) -> None:
+        """Observe how fast a completed answer came; `per_token_s` is None for an answer of one token."""
+        self._ttft_s.labels(model).observe(first_token_s)
+        if per_token_s is not None:
+            self._tpot_s.labels(model).observe(per_token_s)
+
+    def failed(self, reason: str) -> None:
+        """Count a request that ended in an error."""
+        self.errors.labels(reason).inc()
+
+    def rpc(self, kind: str, service: str, method: str, codes: Iterable[str]) -> RpcMetrics:
+        """The counters of one RPC method, every code at 0 from the start so that rates have a beginning."""
+        return RpcMetrics(
+            self._rpc_started.labels(kind, service, method),
+            {code: self._rpc_handled.labels(kind, service, method, code) for code in codes},
+            self._rpc_s.labels(kind, service, method),
+        )
+
+    def gauge(self, name: str, documentation: str, label: str, read: Callable[[], Mapping[str, float]]) -> None:
+        """Export a gauge whose values are read when it is scraped."""
+        self.registry.register(_ReadGauge(name, documentation, label, read))
+
+    def _counter(self, name: str, documentation: str, *labels: str) -> Counter:
+        return Counter(name, documentation, labels, registry=self.registry)
+
+    def _histogram(self, name: str, documentation: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        return Histogram(name, documentation, labels, buckets=buckets, registry=self.registry)
+
+
+class RpcMetrics:
+    """The counters of one RPC method."""
+
+    __slots__ = ("_handled", "_seconds", "_started")
+
+    def __init__(self, started: Counter, handled: Mapping[str, Counter], seconds: Histogram) -> None:
+        self._started = started
+        self._handled = handled
+        self._seconds = seconds
+
+    def started(self) -> None:
+        """Count an RPC that begins."""
+        self._started.inc()
+
+    def handled(self, code: str, duration_s: float) -> None:
+        """Count an RPC that ends; `code` as Go names it (`OK`, `InvalidArgument`)."""
+        self._handled[code].inc()
+        self._seconds.observe(duration_s)
+
+
+class _ReadGauge(Collector):
+    def __init__(self, name: str, documentation: str, label: str, read: Callable[[], Mapping[str, float]]) -> None:
+        self._name, self._documentation, self._label, self._read = name, documentation, label, read
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        family = GaugeMetricFamily(self._name, self._documentation, labels=[self._label])
+        for value, number in self._read().items():
+            family.add_metric([value], number)
+        yield family

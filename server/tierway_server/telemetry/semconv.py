@@ -1,0 +1,30 @@
+"""Every metric and metadata name that Tierway speaks, in one place: conventions are renamed upstream, code should not be.
+
+Sources: go-grpc-middleware (`grpc_server_*`), Prometheus naming (base units, `_seconds`, `_total`). Labels never carry request ids.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+RPC_STARTED: Final = "grpc_server_started_total"
+RPC_HANDLED: Final = "grpc_server_handled_total"
+RPC_SECONDS: Final = "grpc_server_handling_seconds"
+
+DECISIONS: Final = "tierway_route_decisions_total"
+DECISION_SECONDS: Final = "tierway_route_decision_seconds"
+ATTEMPTS: Final = "tierway_backend_attempts_total"
+FALLBACKS: Final = "tierway_fallbacks_total"
+ERRORS: Final = "tierway_errors_total"
+TTFT_SECONDS: Final = "tierway_ttft_seconds"
+TPOT_SECONDS: Final = "tierway_tpot_seconds"
+ANSWERS: Final = "tierway_answers_total"
+TOKENS: Final = "tierway_tokens_total"
+COST_USD: Final = "tierway_cost_usd_total"
+IN_FLIGHT: Final = "tierway_in_flight"
+AVAILABLE: Final = "tierway_deployment_available"
+
+REQUEST_ID_KEY: Final = "x-request-id"
+TENANT_KEY: Final = "tierway-tenant"
+CONSTITUTION_KEY: Final = "tierway-constitution-hash"
+ERROR_DOMAIN: Final = "tierway"
