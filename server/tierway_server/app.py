@@ -110,7 +110,7 @@ class Process:
             semconv.IN_FLIGHT, "Generations under way.", "deployment", self.deployments.in_flight_by_name
         )
 
-        decider = Decider(Router(self.table, self.state), config.constitution.hash, self.metrics)
+        decider = Decider(Router(self.table, self.state), self.deployments, config.constitution.hash, self.metrics)
         service = RouterService(
             table=self.table,
             decider=decider,
@@ -172,7 +172,7 @@ class Process:
     async def run(self, stops: Stops) -> None:
         """Serve until told to stop, then drain and leave nothing running."""
         assert self._http is not None  # listen() comes first
-        logger.info("configuration", extra={"config": redacted(self._config)})
+        logger.debug("configuration", extra={"config": redacted(self._config)})
         await self._health.alive()
         await self._public.start()
         await self._admin.start()
@@ -195,13 +195,16 @@ class Process:
         grace_s = self._config.server.drain_grace_s
         logger.info("draining", extra={"in_flight": len(self.drain), "grace_s": grace_s})
         began_s = time.monotonic()
-        impatient = asyncio.create_task(stops.at_once.wait())
-        impatient.add_done_callback(lambda task: task.cancelled() or self.drain.abort())
+        impatient = asyncio.create_task(self._abort_when(stops.at_once))
         finished, aborted = await self.drain.drain(grace_s)
         impatient.cancel()
         logger.info(
             "drained", extra={"finished": finished, "aborted": aborted, "seconds": round(time.monotonic() - began_s, 3)}
         )
+
+    async def _abort_when(self, told: asyncio.Event) -> None:
+        await told.wait()
+        self.drain.abort()
 
     async def _watch_readiness(self) -> None:
         greeted = False
@@ -223,6 +226,7 @@ def _listener(address: Address) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(address)
+        listener.listen()  # until then a second process could bind the same port
     except OSError:
         listener.close()
         raise rpc_server.PortError(

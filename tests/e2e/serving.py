@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import httpx
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
-_START_S = 100.0
+_START_S = 170.0
 _PORT = re.compile(r"^  (grpc|admin|http) +127\.0\.0\.1:(\d+)$", re.MULTILINE)
 
 
@@ -30,13 +29,13 @@ class Server:
         self.ports: dict[str, int] = {}
 
     @classmethod
-    def start(cls, config: Path | None, log: Path, *, environ: Mapping[str, str] | None = None) -> Server:
+    def start(cls, config: Path | None, log: Path, *, listen: str = "127.0.0.1:0") -> Server:
         """Start one in a process group of its own, as a shell would, and wait until it has printed where it listens."""
         arguments = [
             "-m",
             "tierway_cli",
             "serve",
-            "--listen=127.0.0.1:0",
+            f"--listen={listen}",
             "--admin-listen=127.0.0.1:0",
             "--http-listen=127.0.0.1:0",
         ]
@@ -48,7 +47,6 @@ class Server:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **(environ or {})},
             )
         server = cls(process, log)
         try:

@@ -131,6 +131,10 @@ class Backend(Protocol):
     def availability(self) -> Availability:
         """Whether it can answer now."""
 
+    @property
+    def will_return(self) -> bool:
+        """Whether it becomes available by itself when it is not."""
+
     def watch(self, changed: Callable[[Availability], None]) -> None:
         """Call `changed` now and at every later change of availability."""
 

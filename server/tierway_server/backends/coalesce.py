@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class CoalescingReader:
     """Reads one request's collector, at most once every `window_s`. Lives on the event loop that feeds the collector."""
 
-    __slots__ = ("_collect", "_collector", "_due_s", "_loop", "_timer", "_wake", "_window_s")
+    __slots__ = ("_collect", "_collector", "_due_s", "_failure", "_loop", "_timer", "_wake", "_window_s")
 
     def __init__(self, collector: RequestOutputCollector, window_s: float) -> None:
         self._collector = collector
@@ -27,6 +27,7 @@ class CoalescingReader:
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._due_s = 0.0
+        self._failure: Exception | None = None
         # The collector tells its reader of the first output only. The last one must be heard of too: a finished answer does not wait.
         self._collect = collector.put
         collector.put = self._put
@@ -37,15 +38,22 @@ class CoalescingReader:
         """The outputs since the last call, merged into one.
 
         Raises:
-            Exception: what vLLM reports instead of an output.
+            Exception: what vLLM reports instead of an output, or what `fail` was given.
 
         """
         while True:
             await self._wake.wait()
             self._wake.clear()
+            if self._failure is not None:
+                raise self._failure
             if (output := self._collector.get_nowait()) is not None:
                 self._due_s = self._loop.time() + self._window_s
                 return output
+
+    def fail(self, failure: Exception) -> None:
+        """Nothing more will come: let the reader raise `failure`."""
+        self._failure = failure
+        self._wake.set()
 
     def close(self) -> None:
         """Forget the timer."""

@@ -60,6 +60,8 @@ class SupervisedEngine:
         self.capacity = capacity
         self.has_settled = False
         """Whether the first start is over, well or badly."""
+        self.will_return = True
+        """Whether it becomes available by itself when it is not: only its model's absence keeps it down for good."""
         self._launch = launch
         self._start_timeout_s = start_timeout_s
         self._initial_backoff_s = initial_backoff_s
@@ -67,6 +69,7 @@ class SupervisedEngine:
         self._clock = clock
         self._sleep = sleep
         self._engine: Engine | None = None
+        self._serving_since_s: float | None = None
         self._availability = Availability(False, "not started")
         self._watchers: list[Callable[[Availability], None]] = []
 
@@ -98,15 +101,17 @@ class SupervisedEngine:
         backoff_s = self._initial_backoff_s
         while True:
             self._become(Availability(False, "starting"))
-            launched_s = self._clock()
+            self._serving_since_s = None
+            logger.info("engine starting", extra={"engine": self.name})
             try:
                 reason = await self._live_once()
             except ModelUnavailableError as impossible:
                 # Only the operator can help: trying again would fail again.
+                self.will_return = False
                 self._become(Availability(False, str(impossible)))
                 logger.warning("engine cannot start", extra={"engine": self.name, "error": str(impossible)})
                 return
-            if self._clock() - launched_s > _HEALTHY_AFTER_S:
+            if self._serving_since_s is not None and self._clock() - self._serving_since_s > _HEALTHY_AFTER_S:
                 backoff_s = self._initial_backoff_s
             self._become(Availability(False, f"{reason}; starting again in {backoff_s:g} s"))
             await self._sleep(backoff_s)
@@ -114,6 +119,7 @@ class SupervisedEngine:
 
     async def _live_once(self) -> str:
         """One life: returns how it ended, and leaves no process behind however it ends."""
+        launched_s = self._clock()
         try:
             async with asyncio.timeout(self._start_timeout_s):
                 engine = await self._launch()
@@ -126,7 +132,9 @@ class SupervisedEngine:
             self.has_settled = True
         try:
             self._engine = engine
+            self._serving_since_s = self._clock()
             self._become(Availability(True))
+            logger.info("engine ready", extra={"engine": self.name, "seconds": round(self._clock() - launched_s, 1)})
             await engine.died()
             logger.error("engine died", extra={"engine": self.name})
             return "died"

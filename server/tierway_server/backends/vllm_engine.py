@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import multiprocessing
 import os
 import threading
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
     from vllm.v1.engine.async_llm import AsyncLLM
-    from vllm.v1.engine.output_processor import RequestOutputCollector
 
     from tierway_server.config import EngineConfig
 
@@ -72,6 +72,7 @@ class VllmEngine:
         ]
         self._tokenizer: Any = llm.get_tokenizer()
         self._context_tokens: int = llm.model_config.max_model_len
+        self._readers: set[CoalescingReader] = set()
         self._tokenizing = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tokenize")
 
     async def warm_up(self) -> None:
@@ -84,7 +85,9 @@ class VllmEngine:
                 pass
 
     async def died(self) -> None:
-        """Return when one of the engine's processes has ended."""
+        """Return when one of the engine's processes has ended; the answers under way fail."""
+        from vllm.v1.engine.exceptions import EngineDeadError
+
         loop = asyncio.get_running_loop()
         over = asyncio.Event()
         for core in self._cores:
@@ -94,12 +97,18 @@ class VllmEngine:
         finally:
             for core in self._cores:
                 loop.remove_reader(core.sentinel)
+        # vLLM would tell them too, unless it is shut down first.
+        for reader in self._readers:
+            reader.fail(EngineDeadError())
 
     def shutdown(self) -> None:
         """Bring the engine down and leave none of its processes behind. Blocks for up to some seconds; call it in a thread."""
         try:
             self._llm.shutdown(timeout=_SHUTDOWN_S)
         finally:
+            # Collected now, vLLM's __del__ finds its modules; at the interpreter's exit it would print a traceback.
+            del self._llm
+            gc.collect()
             self._tokenizing.shutdown(wait=False, cancel_futures=True)
             # EngineCore ends its workers; one that was itself killed could not.
             for core in self._cores:
@@ -113,47 +122,48 @@ class VllmEngine:
         """Generate one answer; see `Backend.generate`."""
         from vllm.v1.engine.exceptions import EngineDeadError
 
+        llm = self._llm
         prompt = await self._tokenize(generation)
         max_tokens = self._affordable_tokens(generation, len(prompt))
         alternatives = generation.sampling.top_logprobs
         cached_tokens = output_tokens = 0
         finished = False
-        reader: CoalescingReader | None = None
         try:
-            reader = CoalescingReader(await self._add(generation, prompt, max_tokens), self._config.coalesce_window_s)
-            while not finished:
-                output = await reader.read()
-                finished = output.finished
-                completion = output.outputs[0]
-                cached_tokens = max(cached_tokens, output.num_cached_tokens or 0)
-                output_tokens += len(completion.token_ids)
-                if completion.finish_reason == "abort":
-                    raise _lost(output_tokens)
-                yield Chunk(
-                    completion.text,
-                    len(completion.token_ids),
-                    chunk_logprobs(completion, alternatives) if alternatives is not None else (),
-                    finish_reason(completion.finish_reason) if finished else None,
-                    Usage(len(prompt), cached_tokens, output_tokens) if finished else None,
-                )
+            async with self._reading(llm, generation, prompt, max_tokens) as reader:
+                while not finished:
+                    output = await reader.read()
+                    finished = output.finished
+                    completion = output.outputs[0]
+                    cached_tokens = max(cached_tokens, output.num_cached_tokens or 0)
+                    output_tokens += len(completion.token_ids)
+                    if completion.finish_reason in ("abort", "error"):
+                        raise _lost(output_tokens)
+                    yield Chunk(
+                        completion.text,
+                        len(completion.token_ids),
+                        chunk_logprobs(completion, alternatives) if alternatives is not None else (),
+                        finish_reason(completion.finish_reason) if finished else None,
+                        Usage(len(prompt), cached_tokens, output_tokens) if finished else None,
+                    )
         except EngineDeadError:
             raise _lost(output_tokens) from None
         finally:
-            if reader is not None:
-                reader.close()
             if not finished:
                 # By the external id, which is known even when cancelled inside add_request. Shielded, because a second
                 # cancellation must not lose the abort.
-                await asyncio.shield(self._llm.abort(generation.id))
+                await asyncio.shield(llm.abort(generation.id))
 
-    async def _add(self, generation: Generation, prompt: list[int], max_tokens: int) -> RequestOutputCollector:
+    @contextlib.asynccontextmanager
+    async def _reading(
+        self, llm: AsyncLLM, generation: Generation, prompt: list[int], max_tokens: int
+    ) -> AsyncIterator[CoalescingReader]:
+        """A reader of the generation, known to the engine while it reads."""
         from vllm.exceptions import VLLMClientError
         from vllm.inputs import tokens_input
 
         try:
-            return await self._llm.add_request(
-                generation.id, tokens_input(prompt), sampling_params(generation, max_tokens)
-            )
+            params = sampling_params(generation, max_tokens, self._config.default_temperature)
+            collector = await llm.add_request(generation.id, tokens_input(prompt), params)
         except (VLLMClientError, ValueError) as refused:
             # vLLM's own text may quote the request: its type is enough for the log, and neither is for the client.
             logger.info(
@@ -161,6 +171,13 @@ class VllmEngine:
             )
             field = "query.response_format" if generation.json_schema is not None else "sampling"
             raise InvalidRequestError("the engine cannot do what this field asks for", field=field) from None
+        reader = CoalescingReader(collector, self._config.coalesce_window_s)
+        self._readers.add(reader)
+        try:
+            yield reader
+        finally:
+            self._readers.discard(reader)
+            reader.close()
 
     async def _tokenize(self, generation: Generation) -> list[int]:
         characters = sum(len(message.text) for message in generation.messages)

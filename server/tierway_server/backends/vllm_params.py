@@ -10,11 +10,9 @@ if TYPE_CHECKING:
     from vllm.outputs import CompletionOutput
     from vllm.sampling_params import SamplingParams
 
-_DEFAULT_TEMPERATURE = 0.7
 
-
-def sampling_params(generation: Generation, max_tokens: int) -> SamplingParams:
-    """The vLLM parameters of a generation. Only what was asked for is passed: vLLM's defaults are the contract's.
+def sampling_params(generation: Generation, max_tokens: int, default_temperature: float) -> SamplingParams:
+    """The vLLM parameters of a generation. Only what was asked for is passed: vLLM's other defaults are the contract's.
 
     Raises:
         ValueError: (of vLLM) a value or schema that it cannot honour.
@@ -39,7 +37,7 @@ def sampling_params(generation: Generation, max_tokens: int) -> SamplingParams:
             StructuredOutputsParams(json=dict(schema)) if schema else StructuredOutputsParams(json_object=True)
         )
     return SamplingParams(
-        **{"temperature": _DEFAULT_TEMPERATURE, **stated},
+        **{"temperature": default_temperature, **stated},
         max_tokens=max_tokens,
         output_kind=RequestOutputKind.DELTA,
         skip_clone=True,  # made for this one request

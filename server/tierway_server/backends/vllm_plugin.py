@@ -2,12 +2,14 @@
 
 It acts in processes that `vllm_engine.py` started, and nowhere else: a `vllm serve` out of the same environment is left alone.
 
-Three holes of vLLM 0.32 are closed here, each measured (docs/adr/0006):
+Four holes of vLLM 0.32 are closed here, each measured (docs/adr/0006):
 
 - Ctrl-C in a terminal goes to the whole process group, so that the engine would die before the server could drain.
 - An engine outlives a server that was killed, and keeps its memory for ever.
 - On CPU, a request with a seed kills the engine when its prompt is prefilled in more than one step: to take back the random number
   that the unfinished step drew, vLLM asks the generator for its offset, which torch's CPU generator does not have.
+- On CPU, EngineCore and its worker wait for each other by spinning on `sched_yield`. Two tasks that do so leapfrog each other in Linux's
+  EEVDF scheduler (seen on 6.18) and starve every other process of the core for seconds: the server's own, too.
 """
 
 from __future__ import annotations
@@ -33,6 +35,8 @@ def adopt() -> None:
 
     if current_platform.is_cpu():
         _make_seeds_safe()
+        _wait_without_yielding()
+        _wait_without_yielding()
 
 
 def _die_with(parent: multiprocessing.process.BaseProcess) -> None:
@@ -57,3 +61,10 @@ def _make_seeds_safe() -> None:
             self.manual_seed(self.initial_seed())
 
     torch.Generator = Generator
+
+
+def _wait_without_yielding() -> None:
+    from vllm.distributed import utils
+
+    # vLLM's own other way: time.sleep(0), which gives the core away for some 50 us.
+    utils.USE_SCHED_YIELD = False

@@ -67,6 +67,9 @@ class EngineConfig(Section):
     """Cores of the engine on CPU, as VLLM_CPU_OMP_THREADS_BIND has them: `0-1`, `0,2`, `all`, `auto` or `nobind`. Default: vLLM's
     own choice."""
 
+    default_temperature: Annotated[float, Field(ge=0, le=2)] = 0.7
+    """Randomness of answers to requests that state none, 0 (greedy) to 2."""
+
     stream_interval_tokens: Annotated[int, Field(ge=1, le=1_024)] = 1
     """Tokens that the engine puts into one output; the first and the last go out at once."""
 

@@ -15,7 +15,14 @@ from typing import Any
 from tierway_core import Decision, State, Table
 from tierway_core.table import ModelSpec
 from tierway_server.backends.base import Backend, Chunk, CostCeiling, Generation, Message, Sampling, Usage
-from tierway_server.errors import InternalError, NotReadyError, QueueFullError, TierwayError
+from tierway_server.errors import (
+    InternalError,
+    InvalidRequestError,
+    NotReadyError,
+    QueueFullError,
+    TierwayError,
+    UnsatisfiableError,
+)
 from tierway_server.flow.deployments import Deployments
 from tierway_server.flow.events import Attempt, Delta, Event, FellBack, Finished, Started, Timings
 from tierway_server.telemetry.metrics import Metrics
@@ -78,11 +85,14 @@ class Answerer:
                         async for chunk in chunks:
                             first_token_s = first_token_s or self._clock()
                             yield Delta(chunk)
-                self._metrics.attempted(attempt.deployment, "answered")
+                self._metrics.try_answered(attempt.deployment)
                 yield self._settle(job, deployment.model, chunk, first_token_s, (*failures, attempt))
                 return
             except TierwayError as failure:
-                self._metrics.attempted(attempt.deployment, failure.reason)
+                is_models_fault = not isinstance(failure, InvalidRequestError | UnsatisfiableError)
+                self._metrics.try_failed(
+                    attempt.model, attempt.deployment, failure.reason, is_models_fault=is_models_fault
+                )
                 if first_token_s or not failure.can_fall_back or index == chain[-1]:
                     raise
                 failures.append(Attempt(attempt.model, attempt.deployment, failure.reason))
@@ -98,9 +108,9 @@ class Answerer:
             raise NotReadyError(
                 f"deployment {name} is not ready", metadata={"deployment": name}, retry_after_s=_RETRY_AFTER_S
             )
-        held = self._state.begin(index)
+        self._state.begin(index)
         try:
-            if held > backend.capacity:
+            if self._deployments.in_flight(index) > backend.capacity:
                 raise QueueFullError(
                     f"deployment {name} is full", metadata={"deployment": name}, retry_after_s=_RETRY_AFTER_S
                 )

@@ -31,6 +31,10 @@ class Deployments:
         self._state = state
         self._backends = backends
         self._now = [Availability(False, unavailable.get(deployment.index, "")) for deployment in table.deployments]
+        # Deployments on one backend share its room.
+        self._sharing = {
+            index: [other for other in backends if backends[other] is backend] for index, backend in backends.items()
+        }
         self._changed = asyncio.Event()
         for index, backend in backends.items():
             # The default argument binds this turn's index.
@@ -50,6 +54,10 @@ class Deployments:
         """What serves a deployment now; None while nothing can."""
         return self._backends[index] if self._now[index].is_available else None
 
+    def in_flight(self, index: int) -> int:
+        """Generations under way at the backend of a deployment."""
+        return sum(self._state.in_flight(other) for other in self._sharing[index])
+
     def available_by_name(self) -> dict[str, float]:
         """1 or 0 for each deployment, for the gauge."""
         names = (deployment.spec.name for deployment in self._table.deployments)
@@ -61,6 +69,13 @@ class Deployments:
             deployment.spec.name: float(self._state.in_flight(deployment.index))
             for deployment in self._table.deployments
         }
+
+    def coming(self, names: Sequence[str]) -> tuple[str, str] | None:
+        """The first of these deployments that will be available by itself, and why it is not yet; None when none of them will."""
+        for index, backend in self._backends.items():
+            if (name := self._table.deployments[index].spec.name) in names and backend.will_return:
+                return name, self._now[index].reason
+        return None
 
     async def changed(self) -> None:
         """Return after the next change of availability, or at once if there was one since the last call."""

@@ -17,6 +17,7 @@ class Drain:
     def __init__(self) -> None:
         self._answering: set[asyncio.Task[object]] = set()
         self._aborted: set[asyncio.Task[object]] = set()
+        self._aborts = 0
         self._idle = asyncio.Event()
         self._idle.set()
         self.is_draining = False
@@ -65,18 +66,18 @@ class Drain:
                 await self._idle.wait()
         except TimeoutError:
             pass
-        aborted = self.abort()
+        self.abort()
         await self._idle.wait()
-        return under_way - aborted, aborted
+        return under_way - self._aborts, self._aborts
 
-    def abort(self) -> int:
-        """End every answer under way at once; its caller gets `DRAINING`. Returns how many."""
+    def abort(self) -> None:
+        """End every answer under way at once; its caller gets `DRAINING`."""
         self.is_draining = True
         left = self._answering - self._aborted
         self._aborted |= left
+        self._aborts += len(left)
         for task in left:
             task.cancel()
-        return len(left)
 
 
 def _draining() -> DrainingError:

@@ -34,7 +34,7 @@ def build(
         )
 
     async def metrics(request: Request) -> Response:
-        content, content_type = expose(registries(), request.headers.get("accept", ""))
+        content, content_type = expose(registries())
         return Response(content, headers={"content-type": content_type})
 
     return Starlette(routes=[Route("/health", health), Route("/ready", ready), Route("/metrics", metrics)])

@@ -20,7 +20,7 @@ _NAME = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 class Call:
     """An RPC. Belongs to its handler's task."""
 
-    __slots__ = ("_request_id", "arrived_s", "code", "context", "trailers")
+    __slots__ = ("_request_id", "arrived_s", "code", "context", "tenant", "trailers")
 
     def __init__(self, context: Context, arrived_s: float) -> None:
         self.context = context
@@ -30,6 +30,8 @@ class Call:
         """What it ends with."""
         self.trailers: Metadata = ()
         """What ends the call, whether it succeeds or fails."""
+        self.tenant = ""
+        """Who asks; empty when nobody says so."""
         self._request_id = ""
 
     @property
@@ -42,34 +44,19 @@ class Call:
         return self._request_id
 
     def identify(self, stated: str) -> None:
-        """Take the request's own id.
+        """Take the ids that came with the request: its own, and the tenant's.
+
+        A tenant that metadata names counts while no authentication is configured.
 
         Raises:
-            InvalidRequestError: it is not one.
+            InvalidRequestError: one of them is none.
 
         """
-        field = "request_id"
-        if not stated:
-            stated, field = self.metadata(semconv.REQUEST_ID_KEY), f"metadata.{semconv.REQUEST_ID_KEY}"
+        self.tenant = _checked(self.metadata(semconv.TENANT_KEY), f"metadata.{semconv.TENANT_KEY}")
         if stated:
-            if not _NAME.fullmatch(stated):
-                raise InvalidRequestError("an id is 1 to 128 characters of A-Z a-z 0-9 . _ : -", field=field)
-            self._request_id = stated
-
-    @property
-    def tenant(self) -> str:
-        """Who asks; metadata counts while no authentication is configured.
-
-        Raises:
-            InvalidRequestError: the metadata names no valid tenant.
-
-        """
-        tenant = self.metadata(semconv.TENANT_KEY)
-        if tenant and not _NAME.fullmatch(tenant):
-            raise InvalidRequestError(
-                "a tenant is 1 to 128 characters of A-Z a-z 0-9 . _ : -", field=f"metadata.{semconv.TENANT_KEY}"
-            )
-        return tenant
+            self._request_id = _checked(stated, "request_id")
+        else:
+            self._request_id = _checked(self.metadata(semconv.REQUEST_ID_KEY), f"metadata.{semconv.REQUEST_ID_KEY}")
 
     def metadata(self, key: str) -> str:
         """The first value of a metadata key, empty when there is none."""
@@ -79,9 +66,30 @@ class Call:
         return ""
 
     async def greet(self) -> None:
-        """Send the initial metadata: a stream's caller learns the request's id before the first event."""
+        """Send the initial metadata: the caller learns the request's id before the answer."""
         await self.context.send_initial_metadata(((semconv.REQUEST_ID_KEY, self.request_id),))
+
+    def name_in_trailers(self) -> None:
+        """Tell the request's id with the end of the call: a message of its own would cost a quick call too much."""
+        self.trailers += ((semconv.REQUEST_ID_KEY, self.request_id),)
+        self.context.set_trailing_metadata(self.trailers)
 
     async def write(self, message: bytes) -> None:
         """Send one message of a stream. Waits while the caller reads too slowly."""
         await self.context.write(message)
+
+
+def _checked(name: str, field: str) -> str:
+    if name and not _NAME.fullmatch(name):
+        raise InvalidRequestError("must be 1 to 128 characters of A-Z a-z 0-9 . _ : -", field=field)
+    return name
+
+
+def checked_request_id(stated: str) -> str:
+    """The id that a request states, or a new one.
+
+    Raises:
+        InvalidRequestError: it is none.
+
+    """
+    return _checked(stated, "request_id") or uuid7()

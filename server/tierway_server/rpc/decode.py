@@ -21,7 +21,7 @@ M = TypeVar("M", bound=ProtoMessage)
 
 _PICO_USD = 1e12
 _MAX_MESSAGES = 1_024
-_MAX_AGENT_CHARACTERS = 128
+_MAX_NAME_CHARACTERS = 128
 _MAX_STOPS, _MAX_STOP_CHARACTERS = 16, 256
 # Preferences of the contract whose behaviour is not built yet.
 _NOT_SUPPORTED = ("cost_quality", "allow_escalation")
@@ -239,8 +239,9 @@ def _preferences(preferences: types_pb.Preferences) -> dict[str, Any]:
     for name in _NOT_SUPPORTED:
         if preferences.HasField(name):
             raise NotSupportedError(f"{name} is not supported yet", field=f"preferences.{name}")
-    if len(preferences.agent) > _MAX_AGENT_CHARACTERS:
-        raise InvalidRequestError(f"at most {_MAX_AGENT_CHARACTERS} characters", field="preferences.agent")
+    for name in ("agent", "task_type", "force_model"):
+        if len(getattr(preferences, name)) > _MAX_NAME_CHARACTERS:
+            raise InvalidRequestError(f"at most {_MAX_NAME_CHARACTERS} characters", field=f"preferences.{name}")
     stated: dict[str, Any] = {
         "agent": preferences.agent,
         "task_type": preferences.task_type,

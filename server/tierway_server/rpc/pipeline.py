@@ -120,10 +120,13 @@ def deadline(default_s: float, longest_s: float) -> Interceptor:
         async def handle(request: bytes, call: Call) -> bytes | None:
             remaining_s: float | None = call.context.time_remaining()  # None without a deadline, whatever the stubs say
             limit_s = default_s if remaining_s is None else min(remaining_s, longest_s)
+            limit = asyncio.timeout(limit_s)
             try:
-                async with asyncio.timeout(limit_s):
+                async with limit:
                     return await handler(request, call)
             except TimeoutError:
+                if not limit.expired():
+                    raise  # somebody else's
                 raise DeadlineError(
                     f"no complete answer within {limit_s:.3g} s", metadata={"deadline_seconds": f"{limit_s:.3g}"}
                 ) from None

@@ -11,14 +11,14 @@ import grpc
 
 from tierway.v1 import router_service_pb2 as pb
 from tierway_core import Table
-from tierway_server.errors import InvalidRequestError, TierwayError
+from tierway_server.errors import InvalidRequestError, NotSupportedError, TierwayError
 from tierway_server.flow.answer import Answerer, Job
 from tierway_server.flow.decide import Decider
 from tierway_server.flow.drain import Drain
 from tierway_server.flow.events import Delta, Event, Finished, Started
 from tierway_server.flow.ids import uuid7
 from tierway_server.rpc import encode, pipeline
-from tierway_server.rpc.call import Call
+from tierway_server.rpc.call import Call, checked_request_id
 from tierway_server.rpc.decode import Asked, asked, parse
 from tierway_server.rpc.fleet import Fleet
 from tierway_server.rpc.status import code_of
@@ -80,6 +80,7 @@ class RouterService:
         """Decide only. Awaits nothing: no deadline can pass."""
         request = parse(pb.RouteRequest, data)
         call.identify(request.request_id)
+        call.name_in_trailers()
         wanted = asked(request, self._prompt_bytes)
         decision = self._decider.decide(wanted.core, wanted.expected_constitution_hash)
         return pb.RouteResponse(
@@ -91,17 +92,18 @@ class RouterService:
     async def route_batch(self, data: bytes, call: Call) -> bytes:
         """Decide for many; each fails alone."""
         batch = parse(pb.RouteBatchRequest, data)
+        call.identify("")
         if not 1 <= len(batch.requests) <= self._batch_requests:
             raise InvalidRequestError(f"1 to {self._batch_requests} requests", field="requests")
         reply = pb.RouteBatchResponse(constitution_hash=self._constitution_hash)
         for request in batch.requests:
             result = reply.results.add(request_id=request.request_id)
             try:
+                result.request_id = checked_request_id(request.request_id)
                 wanted = asked(request, self._prompt_bytes)
                 decision = self._decider.decide(wanted.core, wanted.expected_constitution_hash)
-                result.decision.CopyFrom(
-                    encode.decision_message(self._table, decision, uuid7(), is_explained=batch.include_reasons)
-                )
+                message = encode.decision_message(self._table, decision, uuid7(), is_explained=batch.include_reasons)
+                result.decision.CopyFrom(message)
             except TierwayError as error:
                 self._metrics.failed(error.reason)
                 number: int = code_of(error).value[0]
@@ -115,6 +117,7 @@ class RouterService:
         request = parse(pb.ExecuteRequest, data)
         call.identify(request.request_id)
         job = self._job(asked(request, self._prompt_bytes), call)
+        await call.greet()
         reply = pb.ExecuteResponse(constitution_hash=self._constitution_hash, request_id=call.request_id)
         texts: list[str] = []
         async with aclosing(self._events(job, call)) as events:
@@ -162,6 +165,9 @@ class RouterService:
 
     def _job(self, wanted: Asked, call: Call) -> Job:
         decision = self._decider.decide(wanted.core, wanted.expected_constitution_hash)
+        if wanted.core.has_image:
+            # Decided first: a fleet without vision says so itself.
+            raise NotSupportedError("images are not passed on to models yet", field="query.messages")
         return Job(
             id=uuid7(),
             decision=decision,
@@ -176,7 +182,6 @@ class RouterService:
 
     async def _events(self, job: Job, call: Call) -> AsyncGenerator[Event, None]:
         """The answer's events; the last one leaves its account in the log."""
-        tenant = call.tenant
         async with aclosing(self._answerer.answer(job)) as events:
             async for event in events:
                 if isinstance(event, Finished):
@@ -185,12 +190,12 @@ class RouterService:
                         extra={
                             "request_id": call.request_id,
                             "decision_id": job.id,
-                            "tenant": tenant,
+                            "tenant": call.tenant,
                             "deployment": event.attempts[-1].deployment,
                             "attempts": len(event.attempts),
                             "input_tokens": event.usage.input_tokens,
                             "output_tokens": event.usage.output_tokens,
-                            "cost_usd": event.cost_picousd * encode.PICO,
+                            "cost_usd": round(event.cost_picousd * encode.PICO, 12),
                             "total_s": round(event.timings.total_s, 4),
                         },
                     )

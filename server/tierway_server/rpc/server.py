@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import grpc
+from google.protobuf import descriptor_pb2, descriptor_pool, text_format
 from grpc_channelz.v1 import channelz
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2
@@ -59,25 +60,34 @@ def bind(server: grpc.aio.Server, address: str) -> int:
 def add_reflection(server: grpc.aio.Server, services: Sequence[str]) -> None:
     """Describe `services` to generic tools, by reflection v1 and v1alpha.
 
-    grpcio-reflection knows v1alpha alone; the two differ in nothing but the package's name, so v1 is answered by the same servicer.
+    grpcio-reflection knows v1alpha alone. The two differ in nothing but the package's name, so its servicer answers v1 as well.
     """
-    names = (*services, health.SERVICE_NAME, reflection.SERVICE_NAME, "grpc.reflection.v1.ServerReflection")
-    reflection.enable_server_reflection(names, server)
-    servicer = (
-        reflection.aio.ReflectionServicer(names) if hasattr(reflection, "aio") else reflection.ReflectionServicer(names)
-    )
+    names = (*services, health.SERVICE_NAME, reflection.SERVICE_NAME, _describe_reflection_v1())
+    servicer = reflection.aio.ReflectionServicer(names)
     handler = grpc.stream_stream_rpc_method_handler(
         servicer.ServerReflectionInfo,
         request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,
         response_serializer=reflection_pb2.ServerReflectionResponse.SerializeToString,
     )
-    server.add_generic_rpc_handlers(
-        (
-            grpc.method_handlers_generic_handler(
-                "grpc.reflection.v1.ServerReflection", {"ServerReflectionInfo": handler}
-            ),
+    for name in names[-2:]:
+        server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler(name, {"ServerReflectionInfo": handler}),)
         )
+
+
+def _describe_reflection_v1() -> str:
+    """Put the description of reflection v1 into the pool, made of v1alpha's, and return the service's name."""
+    described = descriptor_pb2.FileDescriptorProto()
+    reflection_pb2.DESCRIPTOR.CopyToProto(described)
+    text = (
+        text_format.MessageToString(described)
+        .replace("reflection.v1alpha", "reflection.v1")
+        .replace("reflection/v1alpha", "reflection/v1")
     )
+    descriptor_pool.Default().AddSerializedFile(
+        text_format.Parse(text, descriptor_pb2.FileDescriptorProto()).SerializeToString()
+    )
+    return "grpc.reflection.v1.ServerReflection"
 
 
 def add_channelz(server: grpc.aio.Server) -> None:

@@ -85,9 +85,10 @@ def status_of(error: TierwayError, request_id: str) -> status_pb2.Status:
 def trailing_metadata(error: TierwayError, request_id: str) -> Metadata:
     """The trailers that carry the error's details."""
     trailers: Metadata = (("grpc-status-details-bin", status_of(error, request_id).SerializeToString()),)
-    if error.retry_after_s is not None and isinstance(error, UnavailableError):
-        # Clients with a retry policy wait this long (gRFC A6).
-        trailers += (("grpc-retry-pushback-ms", str(round(error.retry_after_s * 1000))),)
+    if isinstance(error, UnavailableError):
+        # Clients with a retry policy wait this long; a negative wait tells them not to try again (gRFC A6).
+        wait_ms = -1 if error.retry_after_s is None else round(error.retry_after_s * 1000)
+        trailers += (("grpc-retry-pushback-ms", str(wait_ms)),)
     return trailers
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
-from prometheus_client.exposition import choose_encoder
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
 
 class _Merged:
@@ -28,7 +28,9 @@ class _Merged:
         return families.values()
 
 
-def expose(registries: Iterable[CollectorRegistry], accept: str) -> tuple[bytes, str]:
-    """The exposition of all `registries` in the format that `accept` asks for, and its content type."""
-    encode, content_type = choose_encoder(accept)
-    return encode(_Merged(registries)), content_type
+def expose(registries: Iterable[CollectorRegistry]) -> tuple[bytes, str]:
+    """The exposition of all `registries` and its content type.
+
+    In the classic text format, whatever the scraper would prefer: OpenMetrics spells the colon of `vllm:` names in other ways.
+    """
+    return generate_latest(_Merged(registries)), CONTENT_TYPE_PLAIN_0_0_4

@@ -45,7 +45,7 @@ def configure(level: str = "INFO") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for chatty in ("uvicorn", "uvicorn.access", "uvicorn.error", "httpx"):
+    for chatty in ("uvicorn", "uvicorn.access", "uvicorn.error", "vllm"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 

@@ -33,7 +33,8 @@ class Metrics:
         self.cost = self._counter(
             semconv.COST_USD, "Cost of completed answers in USD, by the configured prices.", "model"
         )
-        self.failures = self._counter(
+        self.failures = self._counter(semconv.FAILURES, "Tries at an answer that failed.", "model", "reason")
+        self._fallbacks = self._counter(
             semconv.FALLBACKS, "Tries that failed, after which another was made.", "model", "reason"
         )
         self._attempts = self._counter(semconv.ATTEMPTS, "Tries at an answer.", "deployment", "outcome")
@@ -72,13 +73,19 @@ class Metrics:
         counter.inc()
         self._decision_s.observe(duration_s)
 
-    def attempted(self, deployment: str, outcome: str) -> None:
-        """Count a try; `outcome` is `answered` or an error's reason."""
-        self._attempts.labels(deployment, outcome).inc()
+    def try_answered(self, deployment: str) -> None:
+        """Count a try that answered."""
+        self._attempts.labels(deployment, "answered").inc()
+
+    def try_failed(self, model: str, deployment: str, reason: str, *, is_models_fault: bool) -> None:
+        """Count a try that failed; a request that could not be answered at all is no failure of the model."""
+        self._attempts.labels(deployment, reason).inc()
+        if is_models_fault:
+            self.failures.labels(model, reason).inc()
 
     def fell_back(self, model: str, reason: str) -> None:
-        """Count a try that failed and was followed by another."""
-        self.failures.labels(model, reason).inc()
+        """Count a try that failed and is followed by another."""
+        self._fallbacks.labels(model, reason).inc()
 
     def answered(
         self, model: str, *, input_tokens: int, cached_input_tokens: int, output_tokens: int, cost_picousd: int

@@ -31,8 +31,8 @@ class RouterServiceStub:
     Every error carries google.rpc.ErrorInfo (domain `tierway`, a stable reason) and google.rpc.RequestInfo; INVALID_ARGUMENT also
     carries google.rpc.BadRequest that names the field. docs/errors.md lists them all.
 
-    Metadata read: `x-request-id` (when the request states none), `tierway-tenant`. Metadata sent: initial `x-request-id`; trailing
-    `tierway-constitution-hash`.
+    Metadata read: `x-request-id` (when the request states none), `tierway-tenant`. Metadata sent: `x-request-id`, initial for Execute and
+    Stream, trailing for Route; trailing `tierway-constitution-hash` for all.
     """
 
     def __init__(self, channel):
@@ -79,8 +79,8 @@ class RouterServiceServicer:
     Every error carries google.rpc.ErrorInfo (domain `tierway`, a stable reason) and google.rpc.RequestInfo; INVALID_ARGUMENT also
     carries google.rpc.BadRequest that names the field. docs/errors.md lists them all.
 
-    Metadata read: `x-request-id` (when the request states none), `tierway-tenant`. Metadata sent: initial `x-request-id`; trailing
-    `tierway-constitution-hash`.
+    Metadata read: `x-request-id` (when the request states none), `tierway-tenant`. Metadata sent: `x-request-id`, initial for Execute and
+    Stream, trailing for Route; trailing `tierway-constitution-hash` for all.
     """
 
     def Route(self, request, context):
@@ -182,8 +182,8 @@ class RouterService:
     Every error carries google.rpc.ErrorInfo (domain `tierway`, a stable reason) and google.rpc.RequestInfo; INVALID_ARGUMENT also
     carries google.rpc.BadRequest that names the field. docs/errors.md lists them all.
 
-    Metadata read: `x-request-id` (when the request states none), `tierway-tenant`. Metadata sent: initial `x-request-id`; trailing
-    `tierway-constitution-hash`.
+    Metadata read: `x-request-id` (when the request states none), `tierway-tenant`. Metadata sent: `x-request-id`, initial for Execute and
+    Stream, trailing for Route; trailing `tierway-constitution-hash` for all.
     """
 
     @staticmethod

@@ -1,0 +1,31 @@
+"""`python -m tierway_bench NAME ...` runs one benchmark (`make bench ARGS="NAME ..."`); without a name it lists them."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+
+BENCHMARKS = {
+    "decide": "what a decision costs inside the core",
+    "route_overhead": "what Route costs over gRPC, against a bare grpc.aio echo",
+    "engine_overhead": "what Stream adds to the engine, against the same engine driven directly",
+    "cancel_storm": "whether streams left at random moments leak anything (needs a running server)",
+    "engine_kill": "how the server survives the death of its engine (needs a running server)",
+}
+
+
+def main() -> None:
+    """Run the benchmark that was named."""
+    match sys.argv[1:]:
+        case [name, *arguments] if name in BENCHMARKS:
+            module = f"tierway_bench.{name}"
+            sys.argv = [module, *arguments]
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+        case []:
+            print("\n".join(f"{name:16} {purpose}" for name, purpose in BENCHMARKS.items()))
+        case [name, *_]:
+            sys.exit(f"no benchmark is called {name}; there are {', '.join(BENCHMARKS)}")
+
+
+if __name__ == "__main__":
+    main()
