@@ -217,6 +217,10 @@ cdef class Request:
         self.allow_fallback = allow_fallback
 
 
+# Indexed by the number: making an enum member of it costs more than the decision.
+cdef tuple _COMPLEXITIES = (None, *Complexity)
+
+
 @cython.final
 @cython.freelist(64)
 cdef class Decision:
@@ -238,12 +242,12 @@ cdef class Decision:
     @property
     def base(self):
         """The class that set the floor."""
-        return Complexity(self._base)
+        return _COMPLEXITIES[<int>self._base]
 
     @property
     def complexity(self):
         """The class of the query: `base`, or VISION."""
-        return Complexity.VISION if self.request.has_image or has_vision(&self._found) else Complexity(self._base)
+        return Complexity.VISION if self.request.has_image or has_vision(&self._found) else _COMPLEXITIES[<int>self._base]
 
     @property
     def features(self):

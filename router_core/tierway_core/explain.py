@@ -4,7 +4,7 @@ Deciding leaves compact codes behind; sentences are made here, only when someone
 twin share this module, as an outcome of either looks the same (`Outcome`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from typing import Protocol
 
 from tierway_core.cost import estimate_picousd
@@ -13,7 +13,19 @@ from tierway_core.specs import ModelSpec
 from tierway_core.table import Deployment, Table
 from tierway_core.types import Complexity, Features, Reason, ReasonCode, UnroutableKind
 
-__all__ = ["FILTERS", "Outcome", "RequestFields", "explain", "unroutable"]
+__all__ = [
+    "FILTERS",
+    "Outcome",
+    "RequestFields",
+    "closing",
+    "closing_key",
+    "explain",
+    "opening",
+    "opening_key",
+    "struck",
+    "struck_key",
+    "unroutable",
+]
 
 FILTERS = (
     ReasonCode.FILTERED_FORCED_MODEL,
@@ -94,12 +106,26 @@ class Outcome(Protocol):
     def estimated_cost_picousd(self) -> int: ...
 
 
+_CONSTANT = bytes(
+    {
+        ReasonCode.FILTERED_FORCED_MODEL,
+        ReasonCode.FILTERED_VISION,
+        ReasonCode.FILTERED_RESPONSE_FORMAT,
+        ReasonCode.FILTERED_LOGPROBS,
+        ReasonCode.FILTERED_UNAVAILABLE,
+        0,
+    }
+)
+# The outcomes of these filters follow from the deployment alone; the sentences of the others carry numbers of the request.
+
+
 def explain(outcome: Outcome) -> tuple[Reason, ...]:
     """Says why it came out so: floors, pins, preferences, what was left out, and the choice (if there is one)."""
-    return tuple(_explain(outcome))
+    return (*opening(outcome), *struck(outcome), *closing(outcome))
 
 
-def _explain(outcome: Outcome) -> Iterator[Reason]:
+def opening(outcome: Outcome) -> Iterator[Reason]:
+    """What the query asks for: floors, pins, preferences."""
     table, request, features = outcome.table, outcome.request, outcome.features
     routing = table.routing
     if not request.force_model:
@@ -127,21 +153,62 @@ def _explain(outcome: Outcome) -> Iterator[Reason]:
         )
     if outcome.prefers_vision:
         yield Reason(ReasonCode.PREFER_VISION, "", "The query speaks of images, so models with vision are preferred.")
-
-    chosen = table.deployments[outcome.deployment] if outcome.deployment >= 0 else None
+    chosen = _chosen(outcome)
     if chosen is not None and chosen.model.tier < outcome.floor:
         detail = f"Nothing is left at tier {outcome.floor} or above; the best tier below is {chosen.model.tier}."
         yield Reason(ReasonCode.FLOOR_DEGRADED, "", detail)
-    for deployment, code in zip(table.deployments, outcome.filtered, strict=True):
+
+
+def opening_key(outcome: Outcome) -> Hashable | None:
+    """What the opening follows from, for who keeps openings; None when a name of the request is in it."""
+    request = outcome.request
+    if request.agent or request.task_type or request.force_model:
+        return None
+    features, chosen = outcome.features, _chosen(outcome)
+    return (
+        outcome.base,
+        features.words,
+        features.code,
+        features.planning,
+        features.governance,
+        request.has_image,
+        outcome.prefers_vision,
+        outcome.floor,
+        chosen and chosen.model.tier,
+    )
+
+
+def struck_key(outcome: Outcome) -> Hashable | None:
+    """What the deployments left out and why follow from; None when numbers of the request are in it."""
+    return None if outcome.filtered.translate(None, _CONSTANT) else outcome.filtered
+
+
+def closing_key(outcome: Outcome) -> Hashable | None:
+    """What the choice's reason follows from."""
+    return (outcome.deployment, outcome.input_tokens, outcome.output_tokens)
+
+
+def struck(outcome: Outcome) -> Iterator[Reason]:
+    """What was left out, and by which filter."""
+    for deployment, code in zip(outcome.table.deployments, outcome.filtered, strict=True):
         if code:
             why = _why_filtered(outcome, deployment, ReasonCode(code))
             yield Reason(ReasonCode(code), deployment.spec.name, f"{deployment.spec.name} is left out: {why}.")
+
+
+def closing(outcome: Outcome) -> Iterator[Reason]:
+    """What was chosen among the rest, if anything was."""
+    chosen = _chosen(outcome)
     if chosen is not None:
         detail = (
             f"{chosen.spec.name} is the cheapest of what is left: {_usd(outcome.estimated_cost_picousd)} "
             f"for an estimated {outcome.input_tokens} tokens of input and {outcome.output_tokens} of output."
         )
         yield Reason(ReasonCode.CHEAPEST, chosen.spec.name, detail)
+
+
+def _chosen(outcome: Outcome) -> Deployment | None:
+    return outcome.table.deployments[outcome.deployment] if outcome.deployment >= 0 else None
 
 
 def _why_filtered(outcome: Outcome, deployment: Deployment, code: ReasonCode) -> str:
@@ -174,8 +241,8 @@ def _why_filtered(outcome: Outcome, deployment: Deployment, code: ReasonCode) ->
 
 def unroutable(outcome: Outcome) -> UnroutableError:
     """Makes the error for an outcome in which every deployment is struck."""
-    struck = set(outcome.filtered)
-    furthest = next(code for code in reversed(FILTERS) if code in struck)
+    codes = set(outcome.filtered)
+    furthest = next(code for code in reversed(FILTERS) if code in codes)
     field, message = _blame(outcome, furthest)
     if furthest is ReasonCode.FILTERED_UNAVAILABLE:
         kind = UnroutableKind.NO_DEPLOYMENT_AVAILABLE

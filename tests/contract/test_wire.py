@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import cast
-
 import pytest
 from google.protobuf.message import Message
 
 from tests.contract.golden import assert_same_bytes
 from tests.server.fleet import HASH, five_tiers
 from tierway.v1 import router_service_pb2 as rpc
-from tierway_core import Complexity, Decision, ModelSpec, Reason, ReasonCode
+from tierway.v1 import types_pb2 as types
+from tierway_core import Decision, Request, Router, State
 from tierway_server.backends.base import Chunk, FinishReason, TokenLogprob, Usage
 from tierway_server.config import build_table, parse
 from tierway_server.errors import InvalidRequestError, NoDeploymentAvailableError, UnknownModelError
@@ -22,26 +20,12 @@ TABLE = build_table(parse(five_tiers()))
 DECISION_ID = "01990000-0000-7000-8000-000000000001"
 
 
-@dataclass(frozen=True, slots=True)
-class FixedDecision:
-    """A decision as the encoder reads it, whatever the core decides today and however it words it."""
-
-    deployment: int = 3
-    complexity: Complexity = Complexity.MODERATE
-    estimated_cost_picousd: int = 272_000_000
-    fallback_models: tuple[str, ...] = ("expert",)
-    reasons: tuple[Reason, ...] = (
-        Reason(ReasonCode.PIN_AGENT, "security_agent", "The critical agent security_agent is pinned."),
-        Reason(ReasonCode.CHEAPEST, "premium@premium", "It is the cheapest größte."),
-    )
-
-    @property
-    def model(self) -> ModelSpec:
-        return TABLE.deployments[self.deployment].model
-
-
 def decision() -> Decision:
-    return cast("Decision", FixedDecision())
+    """A real one: a critical agent's, so that it has a pin, candidates left out by tier, and a chain."""
+    state = State(len(TABLE.deployments))
+    for deployment in TABLE.deployments:
+        state.set_available(deployment.index, True)
+    return Router(TABLE, state).decide(Request("Is this größte code safe?", agent="security_agent"))
 
 
 def events() -> dict[str, Event]:
@@ -63,14 +47,22 @@ def assert_golden(name: str, message: Message) -> None:
 
 
 def test_route_response() -> None:
-    message = encode.decision_message(TABLE, decision(), DECISION_ID)
-    assert_golden("route_response", rpc.RouteResponse(decision=message, constitution_hash=HASH, request_id="r-1"))
+    encoded = encode.route_response(encode.DecisionEncoder(TABLE).encode(decision(), DECISION_ID), HASH, "r-1")
+    assert_golden("route_response", rpc.RouteResponse.FromString(encoded))
+
+
+def test_a_route_response_is_framed_as_protobuf_would() -> None:
+    decided = encode.DecisionEncoder(TABLE).encode(decision(), DECISION_ID)
+    for size in (0, 1, 127, 128, 16_383, 16_384, len(decided)):
+        padded = types.Decision(model="m" * size).SerializeToString() if size != len(decided) else decided
+        whole = rpc.RouteResponse(decision=types.Decision.FromString(padded), constitution_hash=HASH, request_id="r-1")
+        assert rpc.RouteResponse.FromString(encode.route_response(padded, HASH, "r-1")) == whole
 
 
 @pytest.mark.parametrize("name", events())
 def test_stream_response(name: str) -> None:
     message = encode.event_message(
-        TABLE, events()[name], decision_id=DECISION_ID, request_id="r-1", constitution_hash=HASH
+        encode.DecisionEncoder(TABLE), events()[name], decision_id=DECISION_ID, request_id="r-1", constitution_hash=HASH
     )
     assert_golden(f"stream_{name}", message)
 

@@ -61,6 +61,11 @@ class Server:
         """Where it serves gRPC."""
         return f"127.0.0.1:{self.ports['grpc']}"
 
+    @property
+    def printed(self) -> str:
+        """All that it has printed so far."""
+        return self.log.read_text()
+
     async def ready(self) -> bool:
         """Whether it says that it can answer."""
         return (await self._get("/ready")).status_code == 200

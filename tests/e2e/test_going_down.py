@@ -21,9 +21,15 @@ ENDLESS = Sampling(max_tokens=8000, temperature=0.0)
 
 
 @pytest.fixture
-def config(tiny_folder: Path, tmp_path: Path) -> Path:
+def grace_s() -> float:
+    """How long a drain may take."""
+    return 1.5
+
+
+@pytest.fixture
+def config(tiny_folder: Path, tmp_path: Path, grace_s: float) -> Path:
     """One tiny engine that runs 64 requests at a time."""
-    document = two_tiers(tiny_folder, drain_grace_s=1.5)
+    document = two_tiers(tiny_folder, drain_grace_s=grace_s)
     document["engines"] = {"many": {**document["engines"]["many"], "max_num_seqs": 64}}  # type: ignore[index]
     document["models"] = document["models"][1:]  # type: ignore[index]
     path = tmp_path / "tierway.yaml"
@@ -66,29 +72,23 @@ async def test_a_signal_drains_finishes_what_it_can_and_aborts_the_rest(own_serv
     assert [outcome for outcome, length in zip(outcomes, lengths, strict=True) if length == 20] == ["finished"] * 16
     assert [outcome for outcome, length in zip(outcomes, lengths, strict=True) if length == 8000] == ["DRAINING"] * 16
     assert await asyncio.to_thread(own_server.process.wait, 30) == 0
-    assert '"aborted": 16' in own_server.log.read_text()
+    assert '"aborted": 16' in own_server.printed
     await eventually(lambda: _are_gone(engines))
 
 
-async def test_a_second_signal_ends_at_once(config: Path, tmp_path: Path) -> None:
-    document = yaml.safe_load(config.read_text())
-    document["server"]["drain_grace_s"] = 3600
-    config.write_text(yaml.safe_dump(document))
-    server = Server.start(config, tmp_path / "log")
-    try:
-        engines = server.engine_processes()
-        async with AsyncClient(server.target, max_attempts=1) as client:
-            begun = asyncio.Event()
-            stream = asyncio.create_task(_outcome(client, 8000, begun))
-            await begun.wait()
-            server.process.send_signal(signal.SIGTERM)
-            await eventually(lambda: _is_draining(server))
-            server.process.send_signal(signal.SIGTERM)
-            assert await stream == "DRAINING"
-        assert await asyncio.to_thread(server.process.wait, 30) == 0
-        await eventually(lambda: _are_gone(engines))
-    finally:
-        server.kill()
+@pytest.mark.parametrize("grace_s", [3600])
+async def test_a_second_signal_ends_at_once(own_server: Server) -> None:
+    engines = own_server.engine_processes()
+    async with AsyncClient(own_server.target, max_attempts=1) as client:
+        begun = asyncio.Event()
+        stream = asyncio.create_task(_outcome(client, 8000, begun))
+        await begun.wait()
+        own_server.process.send_signal(signal.SIGTERM)
+        await eventually(lambda: _is_draining(own_server))
+        own_server.process.send_signal(signal.SIGTERM)
+        assert await stream == "DRAINING"
+    assert await asyncio.to_thread(own_server.process.wait, 30) == 0
+    await eventually(lambda: _are_gone(engines))
 
 
 async def test_a_killed_server_leaves_no_engine_behind(own_server: Server) -> None:
@@ -126,7 +126,7 @@ async def _outcome(client: AsyncClient, tokens: int, begun: asyncio.Event) -> st
 
 
 async def _is_draining(server: Server) -> bool:
-    return '"message": "draining"' in server.log.read_text()
+    return '"message": "draining"' in server.printed
 
 
 async def _are_gone(processes: list[psutil.Process]) -> bool:

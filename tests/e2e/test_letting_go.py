@@ -16,6 +16,7 @@ ENDLESS = Sampling(max_tokens=8000, temperature=0.0)
 SHORT = Sampling(max_tokens=2, temperature=0.0)
 # 7,500 tokens, prefilled 16 at a time: some seconds between the start and the first token.
 LONG_PROMPT = "abcdefghij " * 680
+LONG = Sampling(max_tokens=500, temperature=0.0)
 
 STATES = ("queued", "prefill", "decode")
 
@@ -71,7 +72,9 @@ async def test_a_deadline_that_passes_frees_the_engine(server: Server, client: A
 
 async def _consume(client: AsyncClient, prompt: str, timeout_s: float, got_token: asyncio.Event | None = None) -> int:
     tokens = 0
-    async with client.stream(prompt, preferences=CHEAP, sampling=ENDLESS, timeout_s=timeout_s) as events:
+    async with client.stream(
+        prompt, preferences=CHEAP, sampling=LONG if prompt == LONG_PROMPT else ENDLESS, timeout_s=timeout_s
+    ) as events:
         async for event in events:
             if isinstance(event, Delta):
                 tokens += event.token_count

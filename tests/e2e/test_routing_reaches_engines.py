@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tests.e2e.serving import Server, eventually
-from tierway_client import AsyncClient, AttemptOutcome, Preferences, Sampling
+from tierway_client import AsyncClient, AttemptOutcome, Delta, InternalError, Preferences, Sampling, Started
 
 TRIVIAL = "What is two plus two?"
 SIMPLE = "Please tell me in your own words why the sky looks blue during most of the day"
@@ -66,8 +66,15 @@ async def test_the_chain_answers_while_the_first_choice_is_full(server: Server, 
 
 async def test_a_killed_engine_hands_over_to_the_other_and_comes_back(server: Server, client: AsyncClient) -> None:
     before = await server.answered("many")
-    victim = server.engine_processes("VLLM::EngineCore")[0]  # launched first: `one`
-    victim.kill()
+    async with client.stream(TRIVIAL, preferences=Preferences(force_model="cheap"), sampling=ENDLESS) as streaming:
+        assert isinstance(await anext(streaming), Started)
+        assert isinstance(await anext(streaming), Delta)
+        victim = server.engine_processes("VLLM::EngineCore")[0]  # launched first: `one`
+        victim.kill()
+        with pytest.raises(InternalError) as broken:
+            async for _ in streaming:
+                pass
+    assert broken.value.reason == "ENGINE_LOST"
     await eventually(lambda: _available(server, "cheap@one", 0.0))
 
     answer = await client.execute(TRIVIAL, sampling=SHORT)

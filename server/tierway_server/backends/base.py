@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 
 class Role(IntEnum):
@@ -28,8 +28,7 @@ class FinishReason(IntEnum):
     CONTENT_FILTER = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One turn of a conversation, its text parts joined by line breaks."""
 
     role: Role

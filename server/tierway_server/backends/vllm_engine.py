@@ -67,8 +67,10 @@ class VllmEngine:
         self._llm = llm
         self._config = config
         self._cores = cores
-        self._workers = [
-            child for core in cores if core.pid for child in psutil.Process(core.pid).children(recursive=True)
+        self._processes = [
+            process
+            for core in map(psutil.Process, filter(None, (core.pid for core in cores)))
+            for process in (core, *core.children(recursive=True))
         ]
         self._tokenizer: Any = llm.get_tokenizer()
         self._context_tokens: int = llm.model_config.max_model_len
@@ -90,13 +92,17 @@ class VllmEngine:
 
         loop = asyncio.get_running_loop()
         over = asyncio.Event()
-        for core in self._cores:
-            loop.add_reader(core.sentinel, over.set)
+        # By pidfd: a worker is no child of ours, and vLLM itself takes seconds to notice its death.
+        ends = [os.pidfd_open(process.pid) for process in self._processes if process.is_running()]
         try:
-            await over.wait()
+            for end in ends:
+                loop.add_reader(end, over.set)
+            if len(ends) == len(self._processes):
+                await over.wait()
         finally:
-            for core in self._cores:
-                loop.remove_reader(core.sentinel)
+            for end in ends:
+                loop.remove_reader(end)
+                os.close(end)
         # vLLM would tell them too, unless it is shut down first.
         for reader in self._readers:
             reader.fail(EngineDeadError())
@@ -111,12 +117,11 @@ class VllmEngine:
             gc.collect()
             self._tokenizing.shutdown(wait=False, cancel_futures=True)
             # EngineCore ends its workers; one that was itself killed could not.
-            for core in self._cores:
-                core.kill()
-                core.join()
-            for worker in self._workers:
+            for process in self._processes:
                 with contextlib.suppress(psutil.NoSuchProcess):
-                    worker.kill()
+                    process.kill()
+            for core in self._cores:
+                core.join()
 
     async def generate(self, generation: Generation) -> AsyncGenerator[Chunk, None]:
         """Generate one answer; see `Backend.generate`."""

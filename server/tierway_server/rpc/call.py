@@ -52,11 +52,17 @@ class Call:
             InvalidRequestError: one of them is none.
 
         """
-        self.tenant = _checked(self.metadata(semconv.TENANT_KEY), f"metadata.{semconv.TENANT_KEY}")
+        tenant = named = ""
+        for key, value in self.context.invocation_metadata() or ():  # read once: grpc makes the tuple anew each time
+            if key == semconv.TENANT_KEY:
+                tenant = value if isinstance(value, str) else ""
+            elif key == semconv.REQUEST_ID_KEY:
+                named = value if isinstance(value, str) else ""
+        self.tenant = _checked(tenant, f"metadata.{semconv.TENANT_KEY}")
         if stated:
             self._request_id = _checked(stated, "request_id")
         else:
-            self._request_id = _checked(self.metadata(semconv.REQUEST_ID_KEY), f"metadata.{semconv.REQUEST_ID_KEY}")
+            self._request_id = _checked(named, f"metadata.{semconv.REQUEST_ID_KEY}") or uuid7()
 
     def metadata(self, key: str) -> str:
         """The first value of a metadata key, empty when there is none."""

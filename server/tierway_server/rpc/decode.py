@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from google.protobuf.message import DecodeError
 from google.protobuf.message import Message as ProtoMessage
@@ -23,6 +22,8 @@ _PICO_USD = 1e12
 _MAX_MESSAGES = 1_024
 _MAX_NAME_CHARACTERS = 128
 _MAX_STOPS, _MAX_STOP_CHARACTERS = 16, 256
+_NO_SAMPLING = Sampling()
+_NOTHING: Mapping[str, Any] = {}
 # Preferences of the contract whose behaviour is not built yet.
 _NOT_SUPPORTED = ("cost_quality", "allow_escalation")
 _ROLES = frozenset(role.value for role in Role)
@@ -41,14 +42,13 @@ _SAMPLING_BOUNDS: Mapping[str, tuple[float, float]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """A checked request."""
+class Asked(NamedTuple):
+    """A checked request. A tuple: one is made for every decision."""
 
-    core: Request
-    """What the decision reads."""
     messages: tuple[Message, ...]
     sampling: Sampling
+    core: Request
+    """What the decision reads."""
     max_cost_picousd: int | None
     json_schema: Mapping[str, Any] | None
     expected_constitution_hash: str
@@ -70,11 +70,12 @@ def parse(kind: type[M], data: bytes) -> M:
         ) from None
 
 
-def asked(request: Query, prompt_bytes: int) -> Asked:
+def asked(request: Query, size_bytes: int, prompt_bytes: int) -> Asked:
     """Check a request and turn it into the domain's terms.
 
     Args:
         request: what came.
+        size_bytes: how large it was on the wire, or more.
         prompt_bytes: the most UTF-8 bytes that its texts may have together.
 
     Raises:
@@ -85,11 +86,15 @@ def asked(request: Query, prompt_bytes: int) -> Asked:
     if query.tools:
         raise NotSupportedError("tools are not supported yet", field="query.tools")
     conversation, has_image = _conversation(query)
-    _check_size(request, conversation, prompt_bytes)
-    sampling = _sampling(request.sampling)
-    json_schema = _json_schema(query)
-    preferences = request.preferences
-    max_cost_picousd = _max_cost_picousd(preferences)
+    _check_size(request, size_bytes, conversation, prompt_bytes)
+    # Most requests state neither preferences nor sampling: what is not there is not walked through.
+    sampling = _sampling(request.sampling) if request.HasField("sampling") else _NO_SAMPLING
+    json_schema = _json_schema(query) if query.HasField("response_format") else None
+    max_cost_picousd, expected_hash, stated = None, "", _NOTHING
+    if request.HasField("preferences"):
+        preferences = request.preferences
+        max_cost_picousd, expected_hash = _max_cost_picousd(preferences), preferences.expected_constitution_hash
+        stated = _preferences(preferences)
     text, history_tokens = _judged(conversation)
     core = Request(
         text,
@@ -99,16 +104,9 @@ def asked(request: Query, prompt_bytes: int) -> Asked:
         needs_logprobs=sampling.top_logprobs is not None,
         max_tokens=sampling.max_tokens or 0,
         max_cost_picousd=-1 if max_cost_picousd is None else max_cost_picousd,
-        **_preferences(preferences),
+        **stated,
     )
-    return Asked(
-        core=core,
-        messages=conversation,
-        sampling=sampling,
-        max_cost_picousd=max_cost_picousd,
-        json_schema=json_schema,
-        expected_constitution_hash=preferences.expected_constitution_hash,
-    )
+    return Asked(conversation, sampling, core, max_cost_picousd, json_schema, expected_hash)
 
 
 def _conversation(query: types_pb.Query) -> tuple[tuple[Message, ...], bool]:
@@ -171,9 +169,9 @@ def _check_image(image: types_pb.Image, path: str, role: int) -> None:
             raise InvalidRequestError("set data or uri", field=path)
 
 
-def _check_size(request: Query, conversation: Sequence[Message], prompt_bytes: int) -> None:
-    # The serialised size bounds the texts' from above, and is cheap: only a large request is counted exactly.
-    if request.ByteSize() <= prompt_bytes:
+def _check_size(request: Query, size_bytes: int, conversation: Sequence[Message], prompt_bytes: int) -> None:
+    # The size on the wire bounds the texts' from above: only a large request is counted exactly.
+    if size_bytes <= prompt_bytes:
         return
     size = sum(len(message.text.encode()) for message in conversation)
     if size > prompt_bytes:
@@ -280,10 +278,8 @@ def _max_cost_picousd(preferences: types_pb.Preferences) -> int | None:
     return round(preferences.max_cost_usd * _PICO_USD)
 
 
-def _json_schema(query: types_pb.Query) -> dict[str, Any] | None:
+def _json_schema(query: types_pb.Query) -> dict[str, Any]:
     """The schema asked for; an empty one stands for any JSON object."""
-    if not query.HasField("response_format"):
-        return None
     match query.response_format.WhichOneof("format"):
         case "json_object":
             return {}

@@ -2,45 +2,120 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Hashable, Iterable
 
 from google.protobuf.duration_pb2 import Duration
 
 from tierway.v1 import router_service_pb2 as router_pb
 from tierway.v1 import types_pb2 as types_pb
-from tierway_core import Decision, Table
+from tierway_core import Decision, Deployment, Reason, Table, explain
 from tierway_server.backends.base import TokenLogprob, Usage
 from tierway_server.flow.events import Attempt, Delta, Event, FellBack, Finished, Started, Timings
 
 PICO = 1e-12
 
+# Field 1 of RouteResponse, length-delimited.
+_DECISION_TAG = bytes([router_pb.RouteResponse.DECISION_FIELD_NUMBER << 3 | 2])
 
-def decision_message(
-    table: Table, decision: Decision, decision_id: str, *, is_explained: bool = True
-) -> types_pb.Decision:
-    """A decision; without its reasons and chain unless `is_explained`."""
-    model = decision.model
-    deployment = table.deployments[decision.deployment].spec
-    message = types_pb.Decision(
-        decision_id=decision_id,
+# Some 100 bytes each; in traffic of many lengths a few thousand come again.
+_MOST_KEPT = 4_096
+
+
+class DecisionEncoder:
+    """Encodes the decisions of one table.
+
+    Reasons are most of a decision's bytes, and the same sentences come again and again: what the query looks like, what was left out
+    while nothing changed, what an answer of so many tokens costs. Each of these parts is encoded once and kept, where its sentences
+    follow from its key alone. Parts are joined as bytes: one serialised message behind another is their merger (protobuf's encoding
+    guide, "Last One Wins"), and repeated fields append.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self._chosen = [_chosen(deployment) for deployment in table.deployments]
+        self._openings = _Parts(lambda decision: _explained(explain.opening(decision)))
+        self._choices = _Parts(self._choice)
+        self._closings = _Parts(lambda decision: _explained(explain.closing(decision)))
+
+    def encode(self, decision: Decision, decision_id: str, *, is_explained: bool = True) -> bytes:
+        """A serialised `Decision`; without its reasons and chain unless `is_explained`."""
+        own = types_pb.Decision(
+            decision_id=decision_id,
+            complexity=decision.complexity.value,  # type: ignore[arg-type]  # open enums are ints
+            estimated_cost_usd=decision.estimated_cost_picousd * PICO,
+        ).SerializeToString()
+        if not is_explained:
+            return own + self._chosen[decision.deployment]
+        struck = explain.struck_key(decision)
+        choice = None if struck is None else (struck, decision.deployment, decision.request.allow_fallback)
+        return b"".join(
+            (
+                own,
+                self._openings.of(decision, explain.opening_key(decision)),
+                self._choices.of(decision, choice),
+                self._closings.of(decision, explain.closing_key(decision)),
+            )
+        )
+
+    def _choice(self, decision: Decision) -> bytes:
+        """What was chosen, what may follow, and what was left out."""
+        chain = types_pb.Decision(fallback_chain=decision.fallback_models).SerializeToString()
+        return self._chosen[decision.deployment] + chain + _explained(explain.struck(decision))
+
+
+class _Parts:
+    """One part of many decisions, encoded, by what it follows from."""
+
+    def __init__(self, encoded: Callable[[Decision], bytes]) -> None:
+        self._encoded = encoded
+        self._kept: dict[Hashable, bytes] = {}
+
+    def of(self, decision: Decision, key: Hashable | None) -> bytes:
+        """The part of this decision; a key of None says that it follows from more than a key holds."""
+        if key is None:
+            return self._encoded(decision)
+        if (known := self._kept.get(key)) is None:
+            if len(self._kept) >= _MOST_KEPT:
+                self._kept.clear()
+            known = self._kept[key] = self._encoded(decision)
+        return known
+
+
+def _chosen(deployment: Deployment) -> bytes:
+    model, spec = deployment.model, deployment.spec
+    return types_pb.Decision(
         tier=model.tier,
         model=model.name,
-        deployment=deployment.name,
-        provider=deployment.provider,
-        complexity=decision.complexity.value,  # type: ignore[arg-type]  # open enums are ints
-        estimated_cost_usd=decision.estimated_cost_picousd * PICO,
+        deployment=spec.name,
+        provider=spec.provider,
         compliance_score=model.compliance,
-    )
-    if is_explained:
-        message.fallback_chain.extend(decision.fallback_models)
-        add = message.reasons.add
-        for code, subject, detail in decision.reasons:
-            add(code=code, subject=subject, detail=detail)
-    return message
+    ).SerializeToString()
+
+
+def _explained(reasons: Iterable[Reason]) -> bytes:
+    message = types_pb.Decision()
+    for code, subject, detail in reasons:
+        message.reasons.add(code=code, subject=subject, detail=detail)
+    return message.SerializeToString()
+
+
+def route_response(decision: bytes, constitution_hash: str, request_id: str) -> bytes:
+    """A serialised `RouteResponse` around a serialised decision, which is not parsed again for it."""
+    rest = router_pb.RouteResponse(constitution_hash=constitution_hash, request_id=request_id).SerializeToString()
+    return b"".join((_DECISION_TAG, _varint(len(decision)), decision, rest))
+
+
+def _varint(number: int) -> bytes:
+    """Base-128, least significant group first."""
+    encoded = bytearray()
+    while number > 0x7F:
+        encoded.append(number & 0x7F | 0x80)
+        number >>= 7
+    encoded.append(number)
+    return bytes(encoded)
 
 
 def event_message(
-    table: Table, event: Event, *, decision_id: str, request_id: str, constitution_hash: str
+    decisions: DecisionEncoder, event: Event, *, decision_id: str, request_id: str, constitution_hash: str
 ) -> router_pb.StreamResponse:
     """One event of a stream."""
     match event:
@@ -50,13 +125,9 @@ def event_message(
                 delta.logprobs.extend(logprob_messages(chunk.logprobs))
             return router_pb.StreamResponse(delta=delta)
         case Started(decision):
-            return router_pb.StreamResponse(
-                started=router_pb.StreamStarted(
-                    decision=decision_message(table, decision, decision_id),
-                    constitution_hash=constitution_hash,
-                    request_id=request_id,
-                )
-            )
+            started = router_pb.StreamStarted(constitution_hash=constitution_hash, request_id=request_id)
+            started.decision.MergeFromString(decisions.encode(decision, decision_id))
+            return router_pb.StreamResponse(started=started)
         case FellBack(attempt):
             return router_pb.StreamResponse(attempt=attempt_message(attempt))
         case Finished():

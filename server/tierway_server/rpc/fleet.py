@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from prometheus_client import Counter
+from prometheus_client.registry import Collector
 
 from tierway.v1 import router_service_pb2 as pb
 from tierway_core import Table
@@ -126,7 +126,7 @@ class Fleet:
         )
 
 
-def _values(counter: Counter) -> list[tuple[dict[str, str], float]]:
+def _values(counter: Collector) -> list[tuple[dict[str, str], float]]:
     samples = [sample for family in counter.collect() for sample in family.samples]
     return [(sample.labels, sample.value) for sample in samples if sample.name.endswith("_total")]
 

@@ -49,7 +49,7 @@ class RouterService:
         max_deadline_s: float,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self._table = table
+        self._decisions = encode.DecisionEncoder(table)
         self._decider = decider
         self._answerer = answerer
         self._fleet = fleet
@@ -81,13 +81,11 @@ class RouterService:
         request = parse(pb.RouteRequest, data)
         call.identify(request.request_id)
         call.name_in_trailers()
-        wanted = asked(request, self._prompt_bytes)
+        wanted = asked(request, len(data), self._prompt_bytes)
         decision = self._decider.decide(wanted.core, wanted.expected_constitution_hash)
-        return pb.RouteResponse(
-            decision=encode.decision_message(self._table, decision, uuid7()),
-            constitution_hash=self._constitution_hash,
-            request_id=call.request_id,
-        ).SerializeToString()
+        return encode.route_response(
+            self._decisions.encode(decision, uuid7()), self._constitution_hash, call.request_id
+        )
 
     async def route_batch(self, data: bytes, call: Call) -> bytes:
         """Decide for many; each fails alone."""
@@ -100,10 +98,10 @@ class RouterService:
             result = reply.results.add(request_id=request.request_id)
             try:
                 result.request_id = checked_request_id(request.request_id)
-                wanted = asked(request, self._prompt_bytes)
+                wanted = asked(request, len(data), self._prompt_bytes)
                 decision = self._decider.decide(wanted.core, wanted.expected_constitution_hash)
-                message = encode.decision_message(self._table, decision, uuid7(), is_explained=batch.include_reasons)
-                result.decision.CopyFrom(message)
+                encoded = self._decisions.encode(decision, uuid7(), is_explained=batch.include_reasons)
+                result.decision.MergeFromString(encoded)
             except TierwayError as error:
                 self._metrics.failed(error.reason)
                 number: int = code_of(error).value[0]
@@ -116,7 +114,7 @@ class RouterService:
         """Decide and answer in one reply: the events of the answer, folded."""
         request = parse(pb.ExecuteRequest, data)
         call.identify(request.request_id)
-        job = self._job(asked(request, self._prompt_bytes), call)
+        job = self._job(asked(request, len(data), self._prompt_bytes), call)
         await call.greet()
         reply = pb.ExecuteResponse(constitution_hash=self._constitution_hash, request_id=call.request_id)
         texts: list[str] = []
@@ -127,7 +125,7 @@ class RouterService:
                         texts.append(chunk.text)
                         reply.logprobs.extend(encode.logprob_messages(chunk.logprobs))
                     case Started(decision):
-                        reply.decision.CopyFrom(encode.decision_message(self._table, decision, job.id))
+                        reply.decision.MergeFromString(self._decisions.encode(decision, job.id))
                     case Finished():
                         reply.usage.CopyFrom(encode.usage_message(event.usage))
                         reply.cost_usd = event.cost_picousd * encode.PICO
@@ -141,12 +139,12 @@ class RouterService:
         """Decide and answer, event by event."""
         request = parse(pb.StreamRequest, data)
         call.identify(request.request_id)
-        job = self._job(asked(request, self._prompt_bytes), call)
+        job = self._job(asked(request, len(data), self._prompt_bytes), call)
         await call.greet()
         async with aclosing(self._events(job, call)) as events:
             async for event in events:
                 message = encode.event_message(
-                    self._table,
+                    self._decisions,
                     event,
                     decision_id=job.id,
                     request_id=call.request_id,

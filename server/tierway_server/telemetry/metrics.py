@@ -10,6 +10,7 @@ from prometheus_client.registry import Collector
 
 from tierway_core import Decision
 from tierway_server.telemetry import semconv
+from tierway_server.telemetry.tally import Spread, Spreads, Tallies, Tally
 
 _PICO = 1e-12
 # 1 us to 5 ms: a decision costs microseconds, and one that costs milliseconds must be seen.
@@ -21,12 +22,12 @@ _TPOT_BUCKETS_S = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75
 
 
 class Metrics:
-    """What the service counts. Thread-safe, as prometheus-client is."""
+    """What the service counts. Lives on the event loop, which also serves the scrape."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         """Ours alone; the engines' own registries are exported beside it."""
-        self.decisions = self._counter(semconv.DECISIONS, "Decisions taken.", "tier", "model", "complexity")
+        self.decisions = Tallies(semconv.DECISIONS, "Decisions taken.", ("tier", "model", "complexity"), self.registry)
         self.errors = self._counter(semconv.ERRORS, "Requests that ended in an error.", "reason")
         self.answers = self._counter(semconv.ANSWERS, "Answers that were completed.", "model")
         self.tokens = self._counter(semconv.TOKENS, "Tokens of completed answers.", "model", "direction")
@@ -38,31 +39,23 @@ class Metrics:
             semconv.FALLBACKS, "Tries that failed, after which another was made.", "model", "reason"
         )
         self._attempts = self._counter(semconv.ATTEMPTS, "Tries at an answer.", "deployment", "outcome")
-        self._decision_s = self._histogram(
-            semconv.DECISION_SECONDS, "Time that one decision took.", _DECISION_BUCKETS_S
-        )
+        self._decision_s = Spreads(
+            semconv.DECISION_SECONDS, "Time that one decision took.", _DECISION_BUCKETS_S, (), self.registry
+        ).labels()
         self._ttft_s = self._histogram(
             semconv.TTFT_SECONDS, "Time from arrival to the first token.", _TTFT_BUCKETS_S, "model"
         )
         self._tpot_s = self._histogram(
             semconv.TPOT_SECONDS, "Time per output token after the first.", _TPOT_BUCKETS_S, "model"
         )
-        self._rpc_started = self._counter(
-            semconv.RPC_STARTED, "RPCs that began.", "grpc_type", "grpc_service", "grpc_method"
-        )
-        self._rpc_handled = self._counter(
-            semconv.RPC_HANDLED, "RPCs that ended.", "grpc_type", "grpc_service", "grpc_method", "grpc_code"
-        )
-        self._rpc_s = self._histogram(
-            semconv.RPC_SECONDS,
-            "Time that RPCs took, streams as a whole.",
-            _RPC_BUCKETS_S,
-            "grpc_type",
-            "grpc_service",
-            "grpc_method",
+        method = ("grpc_type", "grpc_service", "grpc_method")
+        self._rpc_started = Tallies(semconv.RPC_STARTED, "RPCs that began.", method, self.registry)
+        self._rpc_handled = Tallies(semconv.RPC_HANDLED, "RPCs that ended.", (*method, "grpc_code"), self.registry)
+        self._rpc_s = Spreads(
+            semconv.RPC_SECONDS, "Time that RPCs took, streams as a whole.", _RPC_BUCKETS_S, method, self.registry
         )
         # `labels()` costs more than counting: children are looked up once.
-        self._decided: dict[tuple[int, str, int], Counter] = {}
+        self._decided: dict[tuple[int, str, int], Tally] = {}
 
     def decided(self, decision: Decision, duration_s: float) -> None:
         """Count a decision."""
@@ -70,7 +63,7 @@ class Metrics:
         counter = self._decided.get(key)
         if counter is None:
             counter = self._decided[key] = self.decisions.labels(str(key[0]), key[1], decision.complexity.name.lower())
-        counter.inc()
+        counter.count += 1
         self._decision_s.observe(duration_s)
 
     def try_answered(self, deployment: str) -> None:
@@ -131,18 +124,18 @@ class RpcMetrics:
 
     __slots__ = ("_handled", "_seconds", "_started")
 
-    def __init__(self, started: Counter, handled: Mapping[str, Counter], seconds: Histogram) -> None:
+    def __init__(self, started: Tally, handled: Mapping[str, Tally], seconds: Spread) -> None:
         self._started = started
         self._handled = handled
         self._seconds = seconds
 
     def started(self) -> None:
         """Count an RPC that begins."""
-        self._started.inc()
+        self._started.count += 1
 
     def handled(self, code: str, duration_s: float) -> None:
         """Count an RPC that ends; `code` as Go names it (`OK`, `InvalidArgument`)."""
-        self._handled[code].inc()
+        self._handled[code].count += 1
         self._seconds.observe(duration_s)
 
 
