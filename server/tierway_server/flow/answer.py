@@ -6,9 +6,10 @@ arrives at the innermost `await` and runs back through the `finally` of each.
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,25 +69,35 @@ class Answerer:
     async def answer(self, job: Job) -> AsyncGenerator[Event, None]:
         """The events of the answer. Closing the generator, or cancelling its task, stops the generation and frees its slot.
 
+        `Started` comes when a deployment has admitted the request: what fails before it has begun nothing, and may be tried again.
+
         Raises:
             TierwayError: no deployment of the chain answered, or one failed after its first token.
 
         """
         chain = (job.decision.deployment, *job.decision.fallback)
         failures: list[Attempt] = []
-        yield Started(job.decision)
+        is_announced = False
         for index in chain:
             deployment = self._table.deployments[index]
             attempt = Attempt(deployment.model.name, deployment.spec.name)
             first_token_s = 0.0
             try:
                 with self._slot(index) as backend:
-                    async with aclosing(backend.generate(self._generation(job, index, len(failures)))) as chunks:
-                        async for chunk in chunks:
-                            first_token_s = first_token_s or self._clock()
+                    chunks = backend.generate(self._generation(job, index, len(failures)))
+                    async with _begun(chunks) as first:
+                        if not is_announced:
+                            is_announced = True
+                            yield Started(job.decision)
+                            for failed in failures:
+                                yield FellBack(failed)
+                        last, chunk = None, await first
+                        first_token_s = self._clock()
+                        while chunk is not None:
                             yield Delta(chunk)
+                            last, chunk = chunk, await anext(chunks, None)
                 self._metrics.try_answered(attempt.deployment)
-                yield self._settle(job, deployment.model, chunk, first_token_s, (*failures, attempt))
+                yield self._settle(job, deployment.model, last, first_token_s, (*failures, attempt))
                 return
             except TierwayError as failure:
                 is_models_fault = not isinstance(failure, InvalidRequestError | UnsatisfiableError)
@@ -97,7 +108,8 @@ class Answerer:
                     raise
                 failures.append(Attempt(attempt.model, attempt.deployment, failure.reason))
                 self._metrics.fell_back(attempt.model, failure.reason)
-                yield FellBack(failures[-1])
+                if is_announced:
+                    yield FellBack(failures[-1])
 
     @contextmanager
     def _slot(self, index: int) -> Iterator[Backend]:
@@ -135,9 +147,9 @@ class Answerer:
         )
 
     def _settle(
-        self, job: Job, model: ModelSpec, last: Chunk, first_token_s: float, attempts: tuple[Attempt, ...]
+        self, job: Job, model: ModelSpec, last: Chunk | None, first_token_s: float, attempts: tuple[Attempt, ...]
     ) -> Finished:
-        if last.usage is None or last.finish_reason is None:
+        if last is None or last.usage is None or last.finish_reason is None:
             raise InternalError("the answer ended without its account")
         now_s = self._clock()
         timings = Timings(job.decided_s - job.arrived_s, first_token_s - job.arrived_s, now_s - job.arrived_s)
@@ -155,6 +167,25 @@ class Answerer:
             model.name, timings.first_token_s, (now_s - first_token_s) / later_tokens if later_tokens > 0 else None
         )
         return Finished(usage, cost_picousd, timings, last.finish_reason, attempts)
+
+
+@asynccontextmanager
+async def _begun(chunks: AsyncGenerator[Chunk, None]) -> AsyncIterator[asyncio.Task[Chunk | None]]:
+    """The first chunk, on its way: the engine works already while the caller is told that it does. Closes `chunks` in the end."""
+
+    async def first_of() -> Chunk | None:
+        return await anext(chunks, None)
+
+    first = asyncio.create_task(first_of())
+    try:
+        yield first
+    finally:
+        if not first.done():
+            first.cancel()
+            await asyncio.wait((first,))
+        if not first.cancelled():
+            first.exception()  # seen, even if the caller left before it asked
+        await chunks.aclose()
 
 
 def price_picousd(model: ModelSpec, usage: Usage) -> int:

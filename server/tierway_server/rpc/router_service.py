@@ -115,7 +115,6 @@ class RouterService:
         request = parse(pb.ExecuteRequest, data)
         call.identify(request.request_id)
         job = self._job(asked(request, len(data), self._prompt_bytes), call)
-        await call.greet()
         reply = pb.ExecuteResponse(constitution_hash=self._constitution_hash, request_id=call.request_id)
         texts: list[str] = []
         async with aclosing(self._events(job, call)) as events:
@@ -125,6 +124,7 @@ class RouterService:
                         texts.append(chunk.text)
                         reply.logprobs.extend(encode.logprob_messages(chunk.logprobs))
                     case Started(decision):
+                        await call.greet()
                         reply.decision.MergeFromString(self._decisions.encode(decision, job.id))
                     case Finished():
                         reply.usage.CopyFrom(encode.usage_message(event.usage))
@@ -140,9 +140,10 @@ class RouterService:
         request = parse(pb.StreamRequest, data)
         call.identify(request.request_id)
         job = self._job(asked(request, len(data), self._prompt_bytes), call)
-        await call.greet()
         async with aclosing(self._events(job, call)) as events:
             async for event in events:
+                if isinstance(event, Started):
+                    await call.greet()
                 message = encode.event_message(
                     self._decisions,
                     event,
