@@ -270,9 +270,10 @@ def _launch(name: str, folder: str, config: EngineConfig, given_up: threading.Ev
         before = set(multiprocessing.active_children())
         with _killing_children_when(given_up, before):
             llm = AsyncLLM.from_engine_args(args, stat_loggers=[_stat_logger(registry)])
-            return VllmEngine(
-                llm, config, registry, [child for child in multiprocessing.active_children() if child not in before]
-            )
+            cores = [child for child in multiprocessing.active_children() if child not in before]
+            engine = VllmEngine(llm, config, registry, cores)
+            del llm  # vLLM keeps this frame alive, and the frame would keep vLLM's engine alive beyond its shutdown
+            return engine
 
 
 @contextlib.contextmanager
@@ -312,6 +313,7 @@ def _environment(config: EngineConfig) -> dict[str, str]:
     environment = {
         "HF_HUB_OFFLINE": "1",  # models come from folders; nothing may wait for a hub
         "VLLM_NO_USAGE_STATS": "1",
+        "TORCH_CPP_LOG_LEVEL": os.environ.get("TORCH_CPP_LOG_LEVEL", "ERROR"),  # binding memory is no warning
         "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # grpc threads do not survive a fork
         "VLLM_LOGGING_LEVEL": os.environ.get("VLLM_LOGGING_LEVEL", "ERROR"),
         ENVIRONMENT_KEY: "1",
