@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -214,6 +215,10 @@ class Process:
                 sys.stdout.write(banner.text(self.addresses, self.table, self.deployments.availabilities))
                 sys.stdout.flush()
                 greeted = True
+                # What start-up made, vLLM's modules above all, stays for good: the collector need not walk through it again and
+                # again, which would stop every call for some hundred milliseconds.
+                gc.collect()
+                gc.freeze()
             await self.deployments.changed()
 
     def _registries(self) -> list[CollectorRegistry]:

@@ -64,10 +64,11 @@ async def test_a_signal_drains_finishes_what_it_can_and_aborts_the_rest(own_serv
             own_server.process.send_signal(signal.SIGTERM)
         else:
             os.killpg(own_server.process.pid, signal.SIGINT)
-        outcomes = await asyncio.gather(*streams)
-
-        with pytest.raises(UnavailableError):
+        await eventually(lambda: _is_draining(own_server))
+        with pytest.raises(UnavailableError) as refused:
             await client.execute("Too late")
+        assert refused.value.reason == "DRAINING"
+        outcomes = await asyncio.gather(*streams)
 
     assert [outcome for outcome, length in zip(outcomes, lengths, strict=True) if length == 20] == ["finished"] * 16
     assert [outcome for outcome, length in zip(outcomes, lengths, strict=True) if length == 8000] == ["DRAINING"] * 16
