@@ -18,9 +18,15 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 
 ENVIRONMENT_KEY = "TIERWAY_ENGINE"
 """Set in the environment of the processes that are ours."""
+
+# A step that takes longer than this is looked for less often: a process that wakes every 50 us, as it does when it sleeps for no time at
+# all, keeps interrupting the threads that it waits for (37 against 49 tokens/s with SmolLM2, docs/adr/0005).
+_SHORT_STEP_S = 0.003
+_LOOK_EVERY_S = 0.0002
 
 
 def adopt() -> None:
@@ -64,7 +70,15 @@ def _make_seeds_safe() -> None:
 
 
 def _wait_without_yielding() -> None:
-    from vllm.distributed import utils
+    from vllm.distributed.device_communicators.shm_broadcast import SpinCondition
 
-    # vLLM's own other way: time.sleep(0), which gives the core away for some 50 us.
-    utils.USE_SCHED_YIELD = False
+    wait_for_notice = SpinCondition.wait
+
+    def wait(self: SpinCondition, timeout_ms: int | None = None) -> None:
+        quiet_s = time.monotonic() - self.last_read
+        if quiet_s > self.busy_loop_s:
+            wait_for_notice(self, timeout_ms)
+        else:
+            time.sleep(0 if quiet_s < _SHORT_STEP_S else _LOOK_EVERY_S)
+
+    SpinCondition.wait = wait
