@@ -1,10 +1,10 @@
 """One life of a vLLM engine in this process: launch it, generate, notice its death, bring it down.
 
-With `vllm_params.py` the only importer of `vllm`, and lazily: the import takes seconds, and most commands never need it. Keeping an engine
-alive over several lives is `supervisor.py`'s affair.
+vLLM is imported here and in the modules beside it that serve this one, and lazily: the import takes seconds, and most commands never need
+it. Keeping an engine alive over several lives is `supervisor.py`'s affair.
 
-`AsyncLLM` runs the engine proper (EngineCore) in a spawned process, whose sentinel tells of its death. Requests are added and read through
-`add_request` and its collector, not through `generate()`: so the abort in our `finally` is the only one, in one place.
+`AsyncLLM` runs the engine proper (EngineCore) and its workers in processes of their own, whose pidfds tell of their death.
+Requests are added and read through `add_request` and its collector, not through `generate()`: so the abort in our `finally` is the only one, in one place.
 """
 
 from __future__ import annotations
@@ -74,6 +74,7 @@ class VllmEngine:
         ]
         self._tokenizer: Any = llm.get_tokenizer()
         self._context_tokens: int = llm.model_config.max_model_len
+        self._is_dead = False
         self._readers: set[CoalescingReader] = set()
         self._tokenizing = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tokenize")
 
@@ -93,8 +94,11 @@ class VllmEngine:
         loop = asyncio.get_running_loop()
         over = asyncio.Event()
         # By pidfd: a worker is no child of ours, and vLLM itself takes seconds to notice its death.
-        ends = [os.pidfd_open(process.pid) for process in self._processes if process.is_running()]
+        ends: list[int] = []
         try:
+            for process in self._processes:
+                with contextlib.suppress(ProcessLookupError):  # gone already
+                    ends.append(os.pidfd_open(process.pid))
             for end in ends:
                 loop.add_reader(end, over.set)
             if len(ends) == len(self._processes):
@@ -103,7 +107,8 @@ class VllmEngine:
             for end in ends:
                 loop.remove_reader(end)
                 os.close(end)
-        # vLLM would tell them too, unless it is shut down first.
+        # vLLM would tell them too, unless it is shut down first. Whoever is being added just now hears of it in `_reading`.
+        self._is_dead = True
         for reader in self._readers:
             reader.fail(EngineDeadError())
 
@@ -115,7 +120,8 @@ class VllmEngine:
             # Collected now, vLLM's __del__ finds its modules; at the interpreter's exit it would print a traceback.
             del self._llm
             gc.collect()
-            self._tokenizing.shutdown(wait=False, cancel_futures=True)
+            # What is being tokenised finds the engine dead afterwards; cancelled here, it would look like a caller who left.
+            self._tokenizing.shutdown(wait=False)
             # EngineCore ends its workers; one that was itself killed could not.
             for process in self._processes:
                 with contextlib.suppress(psutil.NoSuchProcess):
@@ -165,6 +171,7 @@ class VllmEngine:
         """A reader of the generation, known to the engine while it reads."""
         from vllm.exceptions import VLLMClientError
         from vllm.inputs import tokens_input
+        from vllm.v1.engine.exceptions import EngineDeadError
 
         try:
             params = sampling_params(generation, max_tokens, self._config.default_temperature)
@@ -178,6 +185,8 @@ class VllmEngine:
             raise InvalidRequestError("the engine cannot do what this field asks for", field=field) from None
         reader = CoalescingReader(collector, self._config.coalesce_window_s)
         self._readers.add(reader)
+        if self._is_dead:
+            reader.fail(EngineDeadError())
         try:
             yield reader
         finally:
@@ -234,7 +243,7 @@ async def launch(name: str, folder: str, config: EngineConfig) -> VllmEngine:
         engine = await asyncio.shield(launching)
         await engine.warm_up()
         return engine
-    except BaseException:
+    except BaseException:  # cancelled, above all
         # A thread cannot be cancelled: it is told, and whatever it still starts is brought down.
         given_up.set()
         with contextlib.suppress(Exception):
@@ -295,7 +304,7 @@ def _killing_children_when(given_up: threading.Event, before: set[BaseProcess]) 
     watching.start()
     try:
         yield
-    except BaseException:
+    except BaseException:  # whatever it was, no process may stay
         kill()
         raise
     finally:

@@ -42,7 +42,6 @@ def adopt() -> None:
     if current_platform.is_cpu():
         _make_seeds_safe()
         _wait_without_yielding()
-        _wait_without_yielding()
 
 
 def _die_with(parent: multiprocessing.process.BaseProcess) -> None:
