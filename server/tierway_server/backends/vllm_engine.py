@@ -4,7 +4,8 @@ vLLM is imported here and in the modules beside it that serve this one, and lazi
 it. Keeping an engine alive over several lives is `supervisor.py`'s affair.
 
 `AsyncLLM` runs the engine proper (EngineCore) and its workers in processes of their own, whose pidfds tell of their death.
-Requests are added and read through `add_request` and its collector, not through `generate()`: so the abort in our `finally` is the only one, in one place.
+Requests are added and read through `add_request` and its collector, not through `generate()`: so the abort in
+our `finally` is the only one, in one place.
 """
 
 from __future__ import annotations
