@@ -19,7 +19,7 @@ SERVE_STEPS := packages core project model
 TEST_STEPS := packages dev core project model gen
 set-up = python=$$(scripts/find-python) && "$$python" scripts/set_up.py
 
-.PHONY: help run serve-ready test-ready packages test check build gen gen-check lint fmt bench annotate lock dist clean
+.PHONY: peers help run serve-ready test-ready packages test check build gen gen-check lint fmt bench annotate lock dist clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -66,6 +66,9 @@ fmt: test-ready ## format code and protos, apply the safe fixes
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
 	@$(BIN)/buf format --write
+
+peers: test-ready ## what benchmarks compare with: vLLM's own gRPC server, into build/peers
+	@$(BIN)/pip install --quiet --no-deps --upgrade --target build/peers --requirement requirements/peers.lock
 
 bench: test-ready ## measure (ARGS: arguments of tierway_bench)
 	@$(BIN)/python -m tierway_bench $(ARGS)

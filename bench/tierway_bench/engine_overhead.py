@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from tierway_bench import tiny_model
 from tierway_bench.processes import ProcessFailedError, call, cpu_s, peer, tierway
 from tierway_bench.report import Machine, Spread, ratios, table, write_json
 from tierway_bench.variants import Variant
+from tierway_bench.vllm_grpc_streams import environment, vllm_grpc_server
 
 RAW = "raw engine"
 _START_S = 240.0
@@ -38,6 +39,8 @@ class Arm:
     where: tuple[str, str]
     """What tells the load generator where it is."""
     pid: int
+    environment: dict[str, str] = field(default_factory=dict)
+    """What the load generator needs for it."""
 
 
 def model_folder(model: str, folder: Path) -> str:
@@ -66,7 +69,7 @@ def measure(
             ]
             command += [f"--warm-up={given.warm_up}", f"--seconds={given.seconds}"]
             before_s = cpu_s(arm.pid, is_whole=False)
-            block = call(command, within_s=given.seconds + given.warm_up + 90)
+            block = call(command, within_s=given.seconds + given.warm_up + 90, environment=arm.environment)
             block["front_end_us"] = (cpu_s(arm.pid, is_whole=False) - before_s) / block["tokens"] * 1e6
             results[arm.name].append(block)
     return results
@@ -121,6 +124,7 @@ def main() -> int:
         "--model", default="tiny", help="tiny (random weights; default), embedded (SmolLM2), or a folder"
     )
     parser.add_argument("--variant", action="append", metavar="KEY=VALUE,...", help="engine settings; repeatable")
+    parser.add_argument("--vllm-grpc", action="store_true", help="vLLM's own gRPC server beside them (`make peers`)")
     parser.add_argument("--streams", default="1,8,32,64", help="how many at a time (default 1,8,32,64)")
     parser.add_argument("--max-tokens", type=int, default=64, help="the most tokens of a stream (default 64)")
     parser.add_argument("--rounds", type=int, default=5, help="blocks of each kind (default 5)")
@@ -140,7 +144,7 @@ def main() -> int:
     try:
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            arms = _started(stack, folder, model_folder(given.model, folder), variants)
+            arms = _started(stack, folder, model_folder(given.model, folder), variants, has_vllm_grpc=given.vllm_grpc)
             show("Idle", ["", "of one core"], idle_rows(arms))
             header = ["", "ms (range)", "added, ms", "P99, ms"]
             show("First token, 1 stream, median of a block", header, report_first_token(arms, given))
@@ -162,12 +166,20 @@ def main() -> int:
     return 0
 
 
-def _started(stack: ExitStack, folder: Path, model: str, variants: Sequence[Variant]) -> list[Arm]:
+def _started(
+    stack: ExitStack, folder: Path, model: str, variants: Sequence[Variant], *, has_vllm_grpc: bool
+) -> list[Arm]:
     first = variants[0]
     command = ["-m", "tierway_bench.raw_engine", model, json.dumps(first.vllm_arguments())]
     command += ["--environment", json.dumps(first.vllm_environment())]
     pid, said = stack.enter_context(peer(command, folder / "raw.log", within_s=_START_S))
     arms = [Arm(RAW, ("--raw", said["address"]), pid)]
+    if has_vllm_grpc:
+        vllm_grpc = vllm_grpc_server(
+            model, first.vllm_arguments(), first.vllm_environment(), folder / "vllm_grpc.log", within_s=_START_S
+        )
+        pid, target = stack.enter_context(vllm_grpc)
+        arms.append(Arm("vLLM's gRPC", ("--vllm-grpc", target), pid, environment()))
     for number, variant in enumerate(variants):
         config = folder / f"{number}.yaml"
         config.write_text(variant.tierway_config(model))

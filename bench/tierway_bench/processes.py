@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ def peer(command: Sequence[str], log: Path, *, within_s: float) -> Iterator[tupl
         ProcessFailedError: it ended, or was not ready in time.
 
     """
-    with _running(command, log, stdout=subprocess.PIPE) as process:
+    with running(command, log, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None  # a pipe
         # Reading has no time limit of its own: the end of the process ends it.
         watchdog = threading.Timer(within_s, process.kill)
@@ -72,30 +73,47 @@ def tierway(config: Path | None, log: Path, *, within_s: float = 180.0) -> Itera
         ProcessFailedError: it ended, or was not ready within `within_s`.
 
     """
-    target, admin, http = (f"127.0.0.1:{_free_port()}" for _ in range(3))
+    target, admin, http = (f"127.0.0.1:{free_port()}" for _ in range(3))
     command = ["-c", "from tierway_cli.main import main; main()", "serve"]
     command += ["--listen", target, "--admin-listen", admin, "--http-listen", http]
     command += ["--config", str(config)] if config else []
-    with _running(command, log, stdout=subprocess.DEVNULL) as process:
-        give_up_s = time.monotonic() + within_s
-        while fetch(f"http://{http}/ready")[0] != 200:
-            if process.poll() is not None:
-                raise ProcessFailedError(f"tierway serve ended with {process.returncode}\n{_tail(log)}")
-            if time.monotonic() > give_up_s:
-                raise ProcessFailedError(f"tierway serve was not ready within {within_s:g} s\n{_tail(log)}")
-            time.sleep(_POLL_S)
+    with running(command, log, stdout=subprocess.DEVNULL) as process:
+        wait_until(lambda: fetch(f"http://{http}/ready")[0] == 200, process, log, within_s=within_s)
         yield Server(process.pid, target, f"http://{http}")
 
 
-def call(command: Sequence[str], *, within_s: float) -> dict[str, Any]:
-    """What a Python process, such as a load generator, prints as JSON.
+def wait_until(is_ready: Callable[[], bool], process: subprocess.Popen[str], log: Path, *, within_s: float) -> None:
+    """Return when a process is ready.
+
+    Raises:
+        ProcessFailedError: it ended, or was not ready within `within_s`.
+
+    """
+    give_up_s = time.monotonic() + within_s
+    while not is_ready():
+        if process.poll() is not None:
+            raise ProcessFailedError(f"process {process.pid} ended with {process.returncode}\n{_tail(log)}")
+        if time.monotonic() > give_up_s:
+            raise ProcessFailedError(f"process {process.pid} was not ready within {within_s:g} s\n{_tail(log)}")
+        time.sleep(_POLL_S)
+
+
+def call(command: Sequence[str], *, within_s: float, environment: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """What a Python process, such as a load generator, prints as JSON; `environment` is added to ours.
 
     Raises:
         ProcessFailedError: it failed, or took longer than `within_s`.
 
     """
     try:
-        done = subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=within_s, check=False)
+        done = subprocess.run(
+            [sys.executable, *command],
+            env={**os.environ, **(environment or {})},
+            capture_output=True,
+            text=True,
+            timeout=within_s,
+            check=False,
+        )
     except subprocess.TimeoutExpired:
         raise ProcessFailedError(f"{' '.join(command)} took longer than {within_s:g} s") from None
     if done.returncode:
@@ -125,10 +143,18 @@ def cpu_s(pid: int, *, is_whole: bool = True) -> float:
 
 
 @contextlib.contextmanager
-def _running(command: Sequence[str], log: Path, *, stdout: int) -> Iterator[subprocess.Popen[str]]:
+def running(
+    command: Sequence[str], log: Path, *, stdout: int, environment: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    """A Python process, and all that it started, for the length of a block; `environment` is added to ours."""
     with log.open("w") as errors:
         process = subprocess.Popen(
-            [sys.executable, *command], stdin=subprocess.DEVNULL, stdout=stdout, stderr=errors, text=True
+            [sys.executable, *command],
+            env={**os.environ, **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=errors,
+            text=True,
         )
     try:
         yield process
@@ -152,7 +178,8 @@ def _stop(process: subprocess.Popen[str]) -> None:
             descendant.kill()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -19,6 +19,7 @@ import uvloop
 from tierway_bench.grpc_streams import grpc_streams
 from tierway_bench.raw_streams import raw_streams
 from tierway_bench.report import percentile
+from tierway_bench.vllm_grpc_streams import vllm_grpc_streams
 
 _GIVE_UP_S = 60.0
 
@@ -118,6 +119,7 @@ def main() -> None:
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--target", metavar="HOST:PORT", help="a Tierway server")
     where.add_argument("--raw", metavar="HOST:PORT", help="a raw_engine process")
+    where.add_argument("--vllm-grpc", metavar="HOST:PORT", help="vLLM's own gRPC server")
     parser.add_argument("--streams", type=int, default=1, help="how many at a time (default 1)")
     parser.add_argument("--max-tokens", type=int, default=64, help="the most tokens of a stream (default 64)")
     parser.add_argument("--warm-up", type=float, default=1.0, help="seconds before the measured time (default 1)")
@@ -126,9 +128,12 @@ def main() -> None:
     given = parser.parse_args()
     if not 0 < given.seconds <= 120:
         parser.error("--seconds is above 0 and at most 120")
-    connect = (lambda: grpc_streams(given.target)) if given.target else (lambda: raw_streams(given.raw))
+    if given.target:
+        connection = grpc_streams(given.target)
+    else:
+        connection = vllm_grpc_streams(given.vllm_grpc) if given.vllm_grpc else raw_streams(given.raw)
     load = run(
-        connect,
+        lambda: connection,
         streams=given.streams,
         max_tokens=given.max_tokens,
         warm_up_s=given.warm_up,
