@@ -9,7 +9,8 @@ Four holes of vLLM 0.32 are closed here, each measured (docs/adr/0006):
 - On CPU, a request with a seed kills the engine when its prompt is prefilled in more than one step: to take back the random number
   that the unfinished step drew, vLLM asks the generator for its offset, which torch's CPU generator does not have.
 - On CPU, EngineCore and its worker wait for each other by spinning on `sched_yield`. Two tasks that do so leapfrog each other in Linux's
-  EEVDF scheduler (seen on 6.18) and starve every other process of the core for seconds: the server's own, too.
+  EEVDF scheduler (seen on 6.18) and starve every other process of the core for seconds: the server's own, too. Ours yield for a
+  millisecond at most, then sleep.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ import time
 
 ENVIRONMENT_KEY = "TIERWAY_ENGINE"
 """Set in the environment of the processes that are ours."""
+
+# So long they yield to each other, as vLLM does: what is worth waiting for so closely comes sooner. Bounded, nobody starves.
+_YIELD_S = 0.001
 
 # A step that takes longer than this is looked for less often: a process that wakes every 50 us, as it does when it sleeps for no time at
 # all, keeps interrupting the threads that it waits for (37 against 49 tokens/s with SmolLM2, docs/adr/0005).
@@ -41,7 +45,7 @@ def adopt() -> None:
 
     if current_platform.is_cpu():
         _make_seeds_safe()
-        _wait_without_yielding()
+        _wait_without_starving()
 
 
 def _die_with(parent: multiprocessing.process.BaseProcess) -> None:
@@ -68,7 +72,7 @@ def _make_seeds_safe() -> None:
     torch.Generator = Generator
 
 
-def _wait_without_yielding() -> None:
+def _wait_without_starving() -> None:
     from vllm.distributed.device_communicators.shm_broadcast import SpinCondition
 
     wait_for_notice = SpinCondition.wait
@@ -77,6 +81,8 @@ def _wait_without_yielding() -> None:
         quiet_s = time.monotonic() - self.last_read
         if quiet_s > self.busy_loop_s:
             wait_for_notice(self, timeout_ms)
+        elif quiet_s < _YIELD_S:
+            os.sched_yield()
         else:
             time.sleep(0 if quiet_s < _SHORT_STEP_S else _LOOK_EVERY_S)
 

@@ -73,7 +73,7 @@ class EngineConfig(Section):
     stream_interval_tokens: Annotated[int, Field(ge=1, le=1_024)] = 1
     """Tokens that the engine puts into one output; the first and the last go out at once."""
 
-    coalesce_window_s: Annotated[float, Field(ge=0, le=1)] = 0.02
+    coalesce_window_s: Annotated[float, Field(ge=0, le=1)] = 0.05
     """Longest wait, in seconds, for further tokens before a delta is sent; the first goes out at once; 0 sends each alone."""
 
     tensor_parallel_size: Annotated[int, Field(ge=1, le=1_024)] = 1

@@ -178,6 +178,7 @@ async def _begun(chunks: AsyncGenerator[Chunk, None]) -> AsyncIterator[asyncio.T
 
     first = asyncio.create_task(first_of())
     try:
+        await asyncio.sleep(0)  # the engine has the request before the caller is told
         yield first
     finally:
         if not first.done():

@@ -44,7 +44,7 @@ class Call:
         return self._request_id
 
     def identify(self, stated: str) -> None:
-        """Take the ids that came with the request: its own, and the tenant's.
+        """Take the ids that came with the request: its own, which comes back in the trailing metadata, and the tenant's.
 
         A tenant that metadata names counts while no authentication is configured.
 
@@ -63,6 +63,9 @@ class Call:
             self._request_id = _checked(stated, "request_id")
         else:
             self._request_id = _checked(named, f"metadata.{semconv.REQUEST_ID_KEY}") or uuid7()
+        # At the end of the call: initial metadata of its own would be one more message.
+        self.trailers += ((semconv.REQUEST_ID_KEY, self._request_id),)
+        self.context.set_trailing_metadata(self.trailers)
 
     def metadata(self, key: str) -> str:
         """The first value of a metadata key, empty when there is none."""
@@ -70,15 +73,6 @@ class Call:
             if name == key:
                 return value if isinstance(value, str) else ""
         return ""
-
-    async def greet(self) -> None:
-        """Send the initial metadata: the caller learns the request's id before the answer."""
-        await self.context.send_initial_metadata(((semconv.REQUEST_ID_KEY, self.request_id),))
-
-    def name_in_trailers(self) -> None:
-        """Tell the request's id with the end of the call: a message of its own would cost a quick call too much."""
-        self.trailers += ((semconv.REQUEST_ID_KEY, self.request_id),)
-        self.context.set_trailing_metadata(self.trailers)
 
     async def write(self, message: bytes) -> None:
         """Send one message of a stream. Waits while the caller reads too slowly."""

@@ -1,9 +1,9 @@
 """What surrounds every handler: telemetry, errors, drain, deadline.
 
 These are interceptors in all but the registration: grpc.aio asks its own interceptors anew for every RPC and rebuilds the handler each
-time, ours wrap each handler once, when the service is registered (docs/adr/0003). Every handler is a coroutine `(request bytes, call)`;
-a unary one returns the reply's bytes, a streaming one writes and returns None. That one shape fits all interceptors, and cancellation
-can arrive at an `await` only, never at a `yield`.
+time, ours wrap each handler once, when the service is registered (docs/adr/0003). Every handler is a coroutine `(request bytes, call)`
+that returns the last message, or the only one; a streaming one has written those before it. That one shape fits all interceptors, and
+cancellation can arrive at an `await` only, never at a `yield`.
 """
 
 from __future__ import annotations
@@ -24,14 +24,13 @@ from tierway_server.telemetry.metrics import Metrics, RpcMetrics
 
 logger = logging.getLogger(__name__)
 
-Handler = Callable[[bytes, Call], Awaitable[bytes | None]]
+Handler = Callable[[bytes, Call], Awaitable[bytes]]
 Interceptor = Callable[[Handler], Handler]
 
 
 def method_handler(
     handler: Handler,
     *interceptors: Interceptor,
-    streams: bool,
     trailers: tuple[tuple[str, str], ...],
     clock: Callable[[], float],
 ) -> grpc.RpcMethodHandler[bytes, bytes]:
@@ -41,14 +40,13 @@ def method_handler(
     """
     wrapped: Handler = reduce(lambda inner, interceptor: interceptor(inner), reversed(interceptors), handler)
 
-    async def handle(request: bytes, context: Context) -> bytes | None:
+    async def handle(request: bytes, context: Context) -> bytes:
         call = Call(context, clock())
         call.trailers = trailers
         context.set_trailing_metadata(trailers)
         return await wrapped(request, call)
 
-    if streams:
-        return grpc.unary_stream_rpc_method_handler(handle)
+    # Streaming methods too: on the wire there is no difference, and what a unary handler returns leaves in one batch with the status.
     return grpc.unary_unary_rpc_method_handler(handle)
 
 
@@ -59,7 +57,7 @@ def telemetry(
     numbers: RpcMetrics = metrics.rpc(kind, service, method, GO_NAMES.values())
 
     def intercept(handler: Handler) -> Handler:
-        async def handle(request: bytes, call: Call) -> bytes | None:
+        async def handle(request: bytes, call: Call) -> bytes:
             numbers.started()
             code = "Canceled"  # what it is when neither of the lines below is reached
             try:
@@ -81,7 +79,7 @@ def errors(metrics: Metrics) -> Interceptor:
     """Turn domain errors into statuses, and everything else into INTERNAL without its text."""
 
     def intercept(handler: Handler) -> Handler:
-        async def handle(request: bytes, call: Call) -> bytes | None:
+        async def handle(request: bytes, call: Call) -> bytes:
             try:
                 return await handler(request, call)
             except TierwayError as error:
@@ -93,7 +91,7 @@ def errors(metrics: Metrics) -> Interceptor:
             trailers = call.trailers + trailing_metadata(failure, call.request_id)
             call.code = code_of(failure)
             await call.context.abort(call.code, failure.message, trailing_metadata=trailers)
-            return None  # never: abort raises
+            raise AssertionError("abort raises")
 
         return handle
 
@@ -104,7 +102,7 @@ def drained(drain: Drain) -> Interceptor:
     """Count the answers under way, so that a shutdown can wait for them."""
 
     def intercept(handler: Handler) -> Handler:
-        async def handle(request: bytes, call: Call) -> bytes | None:
+        async def handle(request: bytes, call: Call) -> bytes:
             with drain.answering():
                 return await handler(request, call)
 
@@ -117,7 +115,7 @@ def deadline(default_s: float, longest_s: float) -> Interceptor:
     """Bound every call: by the caller's deadline, by `default_s` when there is none, and never longer than `longest_s`."""
 
     def intercept(handler: Handler) -> Handler:
-        async def handle(request: bytes, call: Call) -> bytes | None:
+        async def handle(request: bytes, call: Call) -> bytes:
             remaining_s: float | None = call.context.time_remaining()  # None without a deadline, whatever the stubs say
             limit_s = default_s if remaining_s is None else min(remaining_s, longest_s)
             limit = asyncio.timeout(limit_s)

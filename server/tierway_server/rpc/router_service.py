@@ -11,7 +11,7 @@ import grpc
 
 from tierway.v1 import router_service_pb2 as pb
 from tierway_core import Table
-from tierway_server.errors import InvalidRequestError, NotSupportedError, TierwayError
+from tierway_server.errors import InternalError, InvalidRequestError, NotSupportedError, TierwayError
 from tierway_server.flow.answer import Answerer, Job
 from tierway_server.flow.decide import Decider
 from tierway_server.flow.drain import Drain
@@ -80,7 +80,6 @@ class RouterService:
         """Decide only. Awaits nothing: no deadline can pass."""
         request = parse(pb.RouteRequest, data)
         call.identify(request.request_id)
-        call.name_in_trailers()
         wanted = asked(request, len(data), self._prompt_bytes)
         decision = self._decider.decide(wanted.core, wanted.expected_constitution_hash)
         return encode.route_response(
@@ -124,7 +123,6 @@ class RouterService:
                         texts.append(chunk.text)
                         reply.logprobs.extend(encode.logprob_messages(chunk.logprobs))
                     case Started(decision):
-                        await call.greet()
                         reply.decision.MergeFromString(self._decisions.encode(decision, job.id))
                     case Finished():
                         reply.usage.CopyFrom(encode.usage_message(event.usage))
@@ -135,23 +133,24 @@ class RouterService:
         reply.text = "".join(texts)
         return reply.SerializeToString()
 
-    async def stream(self, data: bytes, call: Call) -> None:
-        """Decide and answer, event by event."""
+    async def stream(self, data: bytes, call: Call) -> bytes:
+        """Decide and answer, event by event; the last one is returned."""
         request = parse(pb.StreamRequest, data)
         call.identify(request.request_id)
         job = self._job(asked(request, len(data), self._prompt_bytes), call)
         async with aclosing(self._events(job, call)) as events:
             async for event in events:
-                if isinstance(event, Started):
-                    await call.greet()
                 message = encode.event_message(
                     self._decisions,
                     event,
                     decision_id=job.id,
                     request_id=call.request_id,
                     constitution_hash=self._constitution_hash,
-                )
-                await call.write(message.SerializeToString())
+                ).SerializeToString()
+                if isinstance(event, Finished):
+                    return message
+                await call.write(message)
+        raise InternalError("the answer ended without its account")
 
     async def list_models(self, data: bytes, call: Call) -> bytes:
         """List the fleet, a page at a time."""
@@ -209,7 +208,6 @@ class RouterService:
             pipeline.telemetry(self._metrics, kind, NAME, method, self._clock),
             pipeline.errors(self._metrics),
             *interceptors,
-            streams=streams,
             trailers=((semconv.CONSTITUTION_KEY, self._constitution_hash),),
             clock=self._clock,
         )
