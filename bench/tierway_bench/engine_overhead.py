@@ -175,8 +175,10 @@ def _started(
     pid, said = stack.enter_context(peer(command, folder / "raw.log", within_s=_START_S))
     arms = [Arm(RAW, ("--raw", said["address"]), pid)]
     if has_vllm_grpc:
+        # With its metrics, as it is served by default and as ours is.
+        arguments = {**first.vllm_arguments(), "disable_log_stats": False}
         vllm_grpc = vllm_grpc_server(
-            model, first.vllm_arguments(), first.vllm_environment(), folder / "vllm_grpc.log", within_s=_START_S
+            model, arguments, first.vllm_environment(), folder / "vllm_grpc.log", within_s=_START_S
         )
         pid, target = stack.enter_context(vllm_grpc)
         arms.append(Arm("vLLM's gRPC", ("--vllm-grpc", target), pid, environment()))

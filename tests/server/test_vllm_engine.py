@@ -1,0 +1,129 @@
+"""The moments around an engine's death that no test on a real engine can time: vLLM's face is a fake here, the processes are real."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from tierway_server.backends.base import Generation, Message, Role, Sampling
+from tierway_server.backends.vllm_engine import VllmEngine
+from tierway_server.config import EngineConfig
+from tierway_server.errors import EngineLostError
+
+_SOON_S = 10.0
+
+
+class Core:
+    """A process that stands for EngineCore."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+        self.pid = self._process.pid
+
+    def join(self) -> None:
+        self._process.communicate()
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+class Llm:
+    """As much of AsyncLLM as an engine uses. Adding waits for `may_add`; nothing is ever answered."""
+
+    model_config = SimpleNamespace(max_model_len=4_096)
+
+    def __init__(self) -> None:
+        self.may_add = asyncio.Event()
+        self.is_adding = asyncio.Event()
+        self.aborted: list[str] = []
+
+    def get_tokenizer(self) -> Any:
+        encoded = SimpleNamespace(ids=[1, 2, 3])
+        return SimpleNamespace(
+            apply_chat_template=lambda *_, **__: "Hello",
+            backend_tokenizer=SimpleNamespace(encode=lambda *_, **__: encoded),
+        )
+
+    async def add_request(self, *_: object) -> Any:
+        from vllm.sampling_params import RequestOutputKind
+        from vllm.v1.engine.output_processor import RequestOutputCollector
+
+        self.is_adding.set()
+        await self.may_add.wait()
+        return RequestOutputCollector(RequestOutputKind.DELTA, "one")
+
+    async def abort(self, request_id: str) -> None:
+        self.aborted.append(request_id)
+
+    def shutdown(self, **_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def core() -> Iterator[Core]:
+    process = Core()
+    yield process
+    process.kill()
+
+
+@pytest.fixture
+def llm() -> Llm:
+    return Llm()
+
+
+@pytest.fixture
+def engine(llm: Llm, core: Core) -> VllmEngine:
+    config = EngineConfig.model_validate({"model": "/nowhere", "context_tokens": 4096})
+    return VllmEngine(llm, config, CollectorRegistry(), [core])  # type: ignore[arg-type]  # fakes
+
+
+async def answer(engine: VllmEngine) -> None:
+    question = Generation(id="one", messages=(Message(Role.USER, "Hello"),), sampling=Sampling(), max_tokens=4)
+    async for _ in engine.generate(question):
+        pass
+
+
+async def test_a_request_under_way_fails_when_the_engine_dies(engine: VllmEngine, llm: Llm, core: Core) -> None:
+    llm.may_add.set()
+    answering = asyncio.create_task(answer(engine))
+    await llm.is_adding.wait()
+    core.kill()
+    async with asyncio.timeout(_SOON_S):
+        await engine.died()
+        with pytest.raises(EngineLostError):
+            await answering
+    assert llm.aborted == ["one"]
+
+
+async def test_a_request_that_is_being_added_while_the_engine_dies_fails_at_once(
+    engine: VllmEngine, llm: Llm, core: Core
+) -> None:
+    answering = asyncio.create_task(answer(engine))
+    await llm.is_adding.wait()
+    core.kill()
+    async with asyncio.timeout(_SOON_S):
+        await engine.died()
+        llm.may_add.set()
+        with pytest.raises(EngineLostError):
+            await answering
+    assert llm.aborted == ["one"]
+
+
+async def test_a_process_that_was_gone_before_it_was_watched_counts_as_dead(engine: VllmEngine, core: Core) -> None:
+    core.kill()  # and reaped: there is no descriptor of it any more
+    async with asyncio.timeout(_SOON_S):
+        await engine.died()
+
+
+async def test_the_engine_lives_while_its_processes_do(engine: VllmEngine) -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await engine.died()
