@@ -2,29 +2,44 @@
 
     table = Table(models, routing)                  # validated, immutable
     state = State(len(table.deployments))           # what is available, what is in flight
-    router = Router(table, state)
+    classifier = Classifier(Weights.default())      # learned: how difficult a text is; if the rules want it
+    router = Router(table, state, classifier)
     decision = router.decide(Request("What is 2 + 2?"))
 
-No I/O, no clock, no randomness; the standard library only. `reference` is the pure-Python twin and the specification.
+No I/O but reading weights and calibrations where asked to, no clock, no randomness; the standard library only. `reference` and
+`assessment` are the pure-Python twins and the specification.
 """
 
+from tierway_core._classifier import Classifier
 from tierway_core._features import Lexicon, estimate_tokens, extract
 from tierway_core._select import Decision, Request, Router
 from tierway_core._state import State
+from tierway_core.assessment import Assessment, assess
+from tierway_core.candidates import Candidate
+from tierway_core.contributions import Contribution, contributions
 from tierway_core.errors import (
+    CalibrationError,
     CoreError,
     InvalidTextError,
+    NoClassifierError,
     TableError,
     UnknownModelError,
     UnknownTaskTypeError,
     UnroutableError,
+    WeightsError,
 )
 from tierway_core.specs import DeploymentSpec, ModelSpec, RoutingSpec
 from tierway_core.table import Deployment, Table
 from tierway_core.types import Complexity, Features, Reason, ReasonCode, UnroutableKind
+from tierway_core.weights import Weights
 
 __all__ = [
+    "Assessment",
+    "CalibrationError",
+    "Candidate",
+    "Classifier",
     "Complexity",
+    "Contribution",
     "CoreError",
     "Decision",
     "Deployment",
@@ -33,6 +48,7 @@ __all__ = [
     "InvalidTextError",
     "Lexicon",
     "ModelSpec",
+    "NoClassifierError",
     "Reason",
     "ReasonCode",
     "Request",
@@ -45,6 +61,10 @@ __all__ = [
     "UnknownTaskTypeError",
     "UnroutableError",
     "UnroutableKind",
+    "Weights",
+    "WeightsError",
+    "assess",
+    "contributions",
     "estimate_tokens",
     "extract",
 ]

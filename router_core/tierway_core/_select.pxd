@@ -1,53 +1,12 @@
 # cython: language_level=3
-"""A decision in plain C: what is asked, what there is, what strikes, what is chosen."""
+"""What is asked of a decision, what is decided, and who decides."""
 
 from libc.stdint cimport int32_t, int64_t
 
+from tierway_core._choice cimport DemandC, DeploymentC, ScalesC
+from tierway_core._classifier cimport AssessmentC, Classifier
 from tierway_core._features cimport FeaturesC, Lexicon
-from tierway_core._state cimport RecordC, State
-
-
-cdef struct DeploymentC:
-    int64_t input_picousd
-    int64_t output_picousd
-    int64_t context_tokens
-    double expected_latency_s
-    double compliance
-    int32_t tier
-    int32_t model
-    bint vision
-    bint response_format
-    bint logprobs
-
-
-cdef struct DemandC:
-    int64_t input_tokens
-    int64_t output_tokens
-    int64_t context_tokens  # what must fit: the input and the answer, one token at least
-    int64_t max_cost_picousd  # below 0: none
-    double latency_budget_s
-    double min_compliance
-    int32_t forced_model  # below 0: none
-    int32_t floor
-    int32_t pin
-    int32_t min_tier
-    int32_t max_tier
-    bint has_image
-    bint needs_response_format
-    bint needs_logprobs
-    bint speaks_of_images
-
-
-# What selection picks from: deployments that nothing struck, of this tier or above, seeing or not.
-cdef struct PoolC:
-    int32_t min_tier
-    bint only_vision
-    bint is_empty
-
-
-cdef struct ChoiceC:
-    Py_ssize_t deployment
-    int64_t cost_picousd
+from tierway_core._state cimport State
 
 
 cdef class Request:
@@ -60,6 +19,7 @@ cdef class Request:
     cdef readonly int64_t max_cost_picousd
     cdef readonly double latency_budget_s
     cdef readonly double min_compliance
+    cdef double _cost_quality  # below 0: not stated
     cdef readonly int32_t min_tier
     cdef readonly int32_t max_tier
     cdef readonly bint has_image
@@ -79,7 +39,14 @@ cdef class Decision:
     cdef readonly int32_t floor
     cdef readonly int32_t pin
     cdef readonly bint prefers_vision
+    cdef readonly bint is_sure
+    cdef readonly Classifier classifier
     cdef int32_t _base
+    cdef double _expected_quality
+    cdef double _cost_quality
+    cdef object _features  # made when first read, as the next
+    cdef object _assessment
+    cdef AssessmentC _judgement
     cdef FeaturesC _found
 
 
@@ -87,6 +54,11 @@ cdef class Router:
     cdef object _table
     cdef State _state
     cdef Lexicon _lexicon
+    cdef Classifier _classifier
+    cdef double* _abilities
+    cdef ScalesC _scales  # as far as it is the same for all decisions
+    cdef double _min_confidence
+    cdef double _cost_quality
     cdef dict _models
     cdef dict _task_types
     cdef frozenset _critical_agents
@@ -99,4 +71,5 @@ cdef class Router:
     cdef double _min_compliance
 
     cpdef Decision decide(self, Request request)
+    cdef int _learn(self, object models) except -1
     cdef int _resolve(self, Request request, DemandC* demand, Decision decision) except -1

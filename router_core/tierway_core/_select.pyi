@@ -1,6 +1,9 @@
 from typing import final
 
+from tierway_core._classifier import Classifier
 from tierway_core._state import State
+from tierway_core.assessment import Assessment
+from tierway_core.candidates import Candidate
 from tierway_core.specs import ModelSpec
 from tierway_core.table import Table
 from tierway_core.types import Complexity, Features, Reason
@@ -25,6 +28,7 @@ class Request:
         latency_budget_s: float = ...,
         min_compliance: float = 0.0,
         allow_fallback: bool = True,
+        cost_quality: float | None = None,
     ) -> None: ...
     @property
     def text(self) -> str:
@@ -71,6 +75,9 @@ class Request:
     @property
     def allow_fallback(self) -> bool:
         """Whether others may answer when the chosen deployment fails."""
+    @property
+    def cost_quality(self) -> float | None:
+        """The dial from cost (0) to quality (1); None: the table's own. Refused where no classifier decides."""
 
 @final
 class Decision:
@@ -117,6 +124,35 @@ class Decision:
     def features(self) -> Features:
         """What was found in the text."""
     @property
+    def classifier(self) -> Classifier | None:
+        """The classifier that was asked; None when the rules of the class decided."""
+    @property
+    def assessment(self) -> Assessment | None:
+        """What the classifier says of the text; None by the rules of the class. Made when first read."""
+    @property
+    def figures(self) -> tuple[float, ...] | None:
+        """The numbers that the assessment's reason shows, for who keeps sentences: difficulty, sigma, number of the domain,
+        its probability, confidence. None by the rules of the class.
+        """
+    @property
+    def is_about_governance(self) -> bool:
+        """Whether the text speaks of governance."""
+    @property
+    def confidence(self) -> float | None:
+        """How far the assessment is to be trusted, 0 to 1; None by the rules of the class."""
+    @property
+    def is_sure(self) -> bool:
+        """Whether the confidence is enough for the floor of the class not to hold."""
+    @property
+    def cost_quality(self) -> float | None:
+        """The dial that held: the request's, else the table's; None by the rules of the class."""
+    @property
+    def expected_quality(self) -> float | None:
+        """The probability that the chosen model's answer is right, 0 to 1; None by the rules of the class."""
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """What each deployment would have been worth, or why it was out, in the order of the table. Made when read."""
+    @property
     def reasons(self) -> tuple[Reason, ...]:
         """Why it came out so, in the order in which it was found. Made when read."""
     @property
@@ -131,5 +167,5 @@ class Decision:
 
 @final
 class Router:
-    def __init__(self, table: Table, state: State) -> None: ...
+    def __init__(self, table: Table, state: State, classifier: Classifier | None = None) -> None: ...
     def decide(self, request: Request) -> Decision: ...

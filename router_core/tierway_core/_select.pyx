@@ -1,8 +1,7 @@
 # cython: language_level=3, freethreading_compatible=True
 """The decision: table x features x state. `tierway_core.reference` is its specification; here is only how it is fast.
 
-Filtering, pooling and choosing are separate steps over plain arrays. A further strategy is another function like
-`cheapest`, from the same pool.
+Names and texts are turned into numbers here, once; `_choice` decides by the numbers.
 
 Thread-safety: a `Router` is immutable and takes no lock; any number of threads may decide at once.
 """
@@ -13,161 +12,22 @@ from libc.math cimport INFINITY
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport calloc, free
 
-from tierway_core._features cimport (
-    FeaturesC, Lexicon, as_features, has_code, has_governance, has_planning, has_vision, input_tokens
+from tierway_core._choice cimport (
+    LEFT, ChoiceC, DemandC, DeploymentC, PoolC, ScalesC, add, cheapest, classify, dearest, filter_all, most_useful, pool_of,
+    quality_of, set_up
 )
-from tierway_core._state cimport RecordC, State, load
+from tierway_core._classifier cimport AssessmentC, Classifier
+from tierway_core._features cimport FeaturesC, Lexicon, as_features, has_governance, has_vision, input_tokens
+from tierway_core._state cimport State
 
-from tierway_core.errors import UnknownModelError, UnknownTaskTypeError
-from tierway_core.explain import explain, unroutable
+from tierway_core.candidates import candidates
+from tierway_core.errors import NoClassifierError, UnknownModelError, UnknownTaskTypeError
+from tierway_core.explain import explain
+from tierway_core.quality import ability_of, check_domains
 from tierway_core.specs import BASE_CLASSES
 from tierway_core.types import Complexity
+from tierway_core.unroutable import unroutable
 
-
-cdef extern from *:
-    """
-    static inline int64_t tierway_add(int64_t a, int64_t b) {
-        int64_t sum;
-        return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
-    }
-    static inline int64_t tierway_multiply(int64_t a, int64_t b) {
-        int64_t product;
-        return __builtin_mul_overflow(a, b, &product) ? INT64_MAX : product;
-    }
-    """
-    # Of values that are not negative; INT64_MAX instead of overflow.
-    int64_t add "tierway_add"(int64_t a, int64_t b) noexcept nogil
-    int64_t multiply "tierway_multiply"(int64_t a, int64_t b) noexcept nogil
-
-
-cdef enum:  # the numbers of ReasonCode
-    LEFT = 0
-    FILTERED_UNAVAILABLE = 10
-    FILTERED_TIER = 11
-    FILTERED_CONTEXT = 12
-    FILTERED_VISION = 13
-    FILTERED_RESPONSE_FORMAT = 14
-    FILTERED_COMPLIANCE = 15
-    FILTERED_COST = 16
-    FILTERED_LATENCY = 17
-    FILTERED_FORCED_MODEL = 18
-    FILTERED_LOGPROBS = 19
-
-
-cdef enum:  # the numbers of Complexity
-    TRIVIAL = 1
-    SIMPLE = 2
-    MODERATE = 3
-    COMPLEX = 4
-
-
-# ---- classes, filters, choice: plain C ------------------------------------------------------------------------------
-
-cdef inline int32_t classify(const FeaturesC* found) noexcept nogil:
-    """The base class, which sets the floor."""
-    cdef bint code = has_code(found)
-    cdef bint planning = has_planning(found)
-    if found.words > 200 or (code and planning):
-        return COMPLEX
-    if found.words > 50 or code or planning:
-        return MODERATE
-    return SIMPLE if found.words >= 10 else TRIVIAL
-
-
-cdef inline int64_t estimate_picousd(const DeploymentC* deployment, const DemandC* demand) noexcept nogil:
-    return add(
-        multiply(demand.input_tokens, deployment.input_picousd), multiply(demand.output_tokens, deployment.output_picousd)
-    )
-
-
-cdef inline unsigned char strike(const DeploymentC* deployment, const RecordC* record, const DemandC* demand) noexcept nogil:
-    """The first filter that strikes a deployment, or LEFT."""
-    if demand.forced_model >= 0 and deployment.model != demand.forced_model:
-        return FILTERED_FORCED_MODEL
-    if demand.has_image and not deployment.vision:
-        return FILTERED_VISION
-    if demand.needs_response_format and not deployment.response_format:
-        return FILTERED_RESPONSE_FORMAT
-    if demand.needs_logprobs and not deployment.logprobs:
-        return FILTERED_LOGPROBS
-    if deployment.tier < demand.min_tier or deployment.tier > demand.max_tier or deployment.tier < demand.pin:
-        return FILTERED_TIER
-    if deployment.compliance < demand.min_compliance:
-        return FILTERED_COMPLIANCE
-    if demand.context_tokens > deployment.context_tokens:
-        return FILTERED_CONTEXT
-    if demand.max_cost_picousd >= 0 and estimate_picousd(deployment, demand) > demand.max_cost_picousd:
-        return FILTERED_COST
-    if deployment.expected_latency_s > demand.latency_budget_s:
-        return FILTERED_LATENCY
-    if load(&record.available) == 0:
-        return FILTERED_UNAVAILABLE
-    return LEFT
-
-
-cdef void filter_all(
-    const DeploymentC* deployments, const RecordC* records, Py_ssize_t count, const DemandC* demand, unsigned char* filtered
-) noexcept nogil:
-    cdef Py_ssize_t index
-    for index in range(count):
-        filtered[index] = strike(deployments + index, records + index, demand)
-
-
-cdef PoolC pool_of(
-    const DeploymentC* deployments, Py_ssize_t count, const DemandC* demand, const unsigned char* filtered
-) noexcept nogil:
-    """What to choose from: at or above the floor, else the highest tier below it; those that see, if that is preferred."""
-    cdef Py_ssize_t index
-    cdef int32_t highest = 0
-    cdef bint some_see = False
-    cdef bint some_do_not = False
-    cdef PoolC pool
-    for index in range(count):
-        if filtered[index] == LEFT and deployments[index].tier > highest:
-            highest = deployments[index].tier
-    pool.is_empty = highest == 0
-    pool.min_tier = demand.floor if highest >= demand.floor else highest
-    if demand.speaks_of_images and not demand.has_image:
-        for index in range(count):
-            if filtered[index] == LEFT and deployments[index].tier >= pool.min_tier:
-                some_see = some_see or deployments[index].vision
-                some_do_not = some_do_not or not deployments[index].vision
-    pool.only_vision = some_see and some_do_not
-    return pool
-
-
-cdef ChoiceC cheapest(
-    const DeploymentC* deployments, const RecordC* records, Py_ssize_t count, const DemandC* demand,
-    const unsigned char* filtered, const PoolC* pool
-) noexcept nogil:
-    """The cheapest estimate of the pool; ties: lower tier, fewer in flight, order of the table."""
-    cdef Py_ssize_t index
-    cdef int64_t cost
-    cdef int32_t in_flight
-    cdef int32_t best_in_flight = 0
-    cdef ChoiceC best
-    best.deployment = -1
-    best.cost_picousd = 0
-    for index in range(count):
-        if filtered[index] != LEFT or deployments[index].tier < pool.min_tier or (pool.only_vision and not deployments[index].vision):
-            continue
-        cost = estimate_picousd(deployments + index, demand)
-        in_flight = load(&records[index].in_flight)
-        if best.deployment >= 0:
-            if cost > best.cost_picousd:
-                continue
-            if cost == best.cost_picousd:
-                if deployments[index].tier > deployments[best.deployment].tier:
-                    continue
-                if deployments[index].tier == deployments[best.deployment].tier and in_flight >= best_in_flight:
-                    continue
-        best.deployment = index
-        best.cost_picousd = cost
-        best_in_flight = in_flight
-    return best
-
-
-# ---- faces ----------------------------------------------------------------------------------------------------------
 
 @cython.final
 @cython.freelist(64)
@@ -175,7 +35,7 @@ cdef class Request:
     """What is asked of a decision. Immutable; the stub documents each argument.
 
     Raises:
-        ValueError: a count or a limit is negative or NaN.
+        ValueError: a count or a limit is negative or NaN, or the dial is not within 0 and 1.
     """
 
     def __cinit__(
@@ -196,10 +56,16 @@ cdef class Request:
         double latency_budget_s=INFINITY,
         double min_compliance=0.0,
         bint allow_fallback=True,
+        cost_quality=None,
     ):
         # Written so that NaN fails.
         if extra_input_tokens < 0 or max_tokens < 0 or not latency_budget_s >= 0.0 or not min_compliance >= 0.0:
             raise ValueError("extra_input_tokens, max_tokens, latency_budget_s and min_compliance must be 0 or more")
+        self._cost_quality = -1.0
+        if cost_quality is not None:
+            self._cost_quality = cost_quality
+            if not 0.0 <= self._cost_quality <= 1.0:
+                raise ValueError(f"cost_quality must be 0 to 1, not {cost_quality}")
         self.text = text
         self.extra_input_tokens = extra_input_tokens
         self.has_image = has_image
@@ -216,6 +82,11 @@ cdef class Request:
         self.min_compliance = min_compliance
         self.allow_fallback = allow_fallback
 
+    @property
+    def cost_quality(self):
+        """The dial from cost to quality, 0 to 1; None: not stated."""
+        return None if self._cost_quality < 0.0 else self._cost_quality
+
 
 # Indexed by the number: making an enum member of it costs more than the decision.
 cdef tuple _COMPLEXITIES = (None, *Complexity)
@@ -224,9 +95,9 @@ cdef tuple _COMPLEXITIES = (None, *Complexity)
 @cython.final
 @cython.freelist(64)
 cdef class Decision:
-    """What was decided. Immutable; whatever is not needed by every caller is worked out when it is read.
+    """What was decided. Immutable; whatever is not needed by every caller is worked out when it is first read.
 
-    Only `Router.decide` makes these.
+    Only `Router.decide` makes these. Thread-safety: one thread at a time may read.
     """
 
     @property
@@ -252,7 +123,49 @@ cdef class Decision:
     @property
     def features(self):
         """What was found in the text."""
-        return as_features(&self._found)
+        if self._features is None:
+            self._features = as_features(&self._found)
+        return self._features
+
+    @property
+    def assessment(self):
+        """What the classifier says of the text; None by the rules of the class."""
+        if self._assessment is None and self.classifier is not None:
+            self._assessment = self.classifier.as_assessment(&self._judgement)
+        return self._assessment
+
+    @property
+    def figures(self):
+        """The numbers of the assessment that reasons show; None by the rules of the class."""
+        if self.classifier is None:
+            return None
+        cdef const AssessmentC* found = &self._judgement
+        return found.difficulty, found.sigma, <double>found.domain, found.domain_probability, found.confidence
+
+    @property
+    def is_about_governance(self):
+        """Whether the text speaks of governance."""
+        return has_governance(&self._found)
+
+    @property
+    def confidence(self):
+        """How far the assessment is to be trusted, 0 to 1; None by the rules of the class."""
+        return None if self.classifier is None else self._judgement.confidence
+
+    @property
+    def cost_quality(self):
+        """The dial that held, 0 to 1; None by the rules of the class."""
+        return None if self.classifier is None else self._cost_quality
+
+    @property
+    def expected_quality(self):
+        """The expected quality of the chosen model's answer, 0 to 1; None by the rules of the class."""
+        return None if self.classifier is None or self.deployment < 0 else self._expected_quality
+
+    @property
+    def candidates(self):
+        """What each deployment would have been worth, or why it was out, in the order of the table."""
+        return candidates(self)
 
     @property
     def reasons(self):
@@ -288,11 +201,15 @@ cdef class Decision:
 cdef class Router:
     """Decides which deployment answers, by a table and a state that others keep up to date.
 
+    With a classifier, and rules that want it, the expected quality of each model's answer counts; else the class of the query.
+
     Raises:
-        ValueError: the state is for another number of deployments.
+        ValueError: the state is for another number of deployments; the rules want a classifier, and none is given.
+        TableError: a model's ability is for a domain that the classifier does not know.
+        CalibrationError: the calibration's is.
     """
 
-    def __cinit__(self, table, State state not None):
+    def __cinit__(self, table, State state not None, Classifier classifier=None):
         routing = table.routing
         if state.deployments != len(table.deployments):
             raise ValueError(f"the state has {state.deployments} deployments, the table has {len(table.deployments)}")
@@ -305,6 +222,14 @@ cdef class Router:
         self._accurate_tier = routing.accurate_tier
         self._governance_tier = routing.governance_tier
         self._min_compliance = routing.min_compliance
+        self._min_confidence = routing.min_confidence
+        self._cost_quality = routing.cost_quality
+        self._scales.strong = self._scales.weak = -1
+        if routing.classifier:
+            if classifier is None:
+                raise ValueError("the table's rules want a classifier, and none is given")
+            self._classifier = classifier
+            self._learn(table.models)
         for complexity in BASE_CLASSES:
             self._floors[<int>complexity] = routing.floors[complexity]
             self._expected_output_tokens[<int>complexity] = routing.expected_output_tokens[complexity]
@@ -329,6 +254,29 @@ cdef class Router:
 
     def __dealloc__(self):
         free(self._deployments)
+        free(self._abilities)
+
+    cdef int _learn(self, object models) except -1:
+        """Takes the models' abilities, and the pair of the calibration."""
+        cdef Py_ssize_t place = 0
+        domains = self._classifier.weights.domains
+        calibration = self._classifier.calibration
+        check_domains(models, domains, calibration)
+        self._abilities = <double*>calloc(len(models) * len(domains), sizeof(double))
+        if self._abilities == NULL:
+            raise MemoryError()
+        self._scales.abilities = self._abilities
+        self._scales.domains = len(domains)
+        for model in models:
+            for domain in domains:
+                self._abilities[place] = ability_of(model, domain, calibration)
+                place += 1
+        if calibration is not None and calibration.pair is not None:
+            pair = calibration.pair
+            if pair.strong in self._models and pair.weak in self._models:
+                self._scales.strong = self._models[pair.strong]
+                self._scales.weak = self._models[pair.weak]
+        return 0
 
     cpdef Decision decide(self, Request request):
         """Decides.
@@ -336,6 +284,7 @@ cdef class Router:
         Raises:
             UnknownModelError: the request forces a model that the table does not have.
             UnknownTaskTypeError: the request states a task type that the table does not have.
+            NoClassifierError: the request states the dial, and there is no classifier.
             InvalidTextError: the text holds a lone surrogate.
             UnroutableError: nothing may answer.
         """
@@ -344,6 +293,7 @@ cdef class Router:
         cdef DemandC demand
         cdef PoolC pool
         cdef ChoiceC choice
+        cdef ScalesC scales
         cdef Decision decision = Decision.__new__(Decision)
         decision.table = self._table
         decision.request = request
@@ -355,7 +305,13 @@ cdef class Router:
         pool = pool_of(self._deployments, self._count, &demand, filtered)
         if pool.is_empty:
             raise unroutable(decision)
-        choice = cheapest(self._deployments, self._state.records, self._count, &demand, filtered, &pool)
+        if self._classifier is None:
+            choice = cheapest(self._deployments, self._state.records, self._count, &demand, filtered, &pool)
+        else:
+            scales = self._scales
+            set_up(&scales, &decision._judgement, decision._cost_quality, dearest(self._deployments, self._count, &demand))
+            choice = most_useful(self._deployments, self._state.records, self._count, &demand, filtered, &pool, &scales)
+            decision._expected_quality = quality_of(&scales, self._deployments[choice.deployment].model)
         decision.deployment = choice.deployment
         decision.estimated_cost_picousd = choice.cost_picousd
         decision.prefers_vision = pool.only_vision
@@ -365,7 +321,7 @@ cdef class Router:
         """Turns a request into numbers: names into indices, the text into features, a class, a floor and a pin."""
         cdef FeaturesC* found = &decision._found
         cdef bint is_forced = len(request.force_model) > 0
-    
+
         demand.forced_model = -1
         if is_forced:
             index = self._models.get(request.force_model)
@@ -378,14 +334,24 @@ cdef class Router:
             if task_floor is None:
                 raise UnknownTaskTypeError(request.task_type, self._task_types)
             demand.floor = task_floor
+        if request._cost_quality >= 0.0 and self._classifier is None:
+            raise NoClassifierError("cost_quality")
 
         self._lexicon.scan_text(request.text, found)
         decision._base = classify(found)
+        if self._classifier is not None:
+            decision.classifier = self._classifier
+            self._classifier.judge(request.text, &decision._judgement)
+            decision.is_sure = decision._judgement.confidence >= self._min_confidence
+            decision._cost_quality = request._cost_quality
+            if request._cost_quality < 0.0:
+                decision._cost_quality = self._cost_quality if decision.is_sure else 0.0
         demand.pin = 1
         if is_forced:
             demand.floor = 1
         else:
-            demand.floor = max(demand.floor, self._floors[decision._base])
+            if not decision.is_sure:
+                demand.floor = max(demand.floor, self._floors[decision._base])
             if len(request.agent) > 0 and request.agent in self._critical_agents:
                 demand.pin = self._accurate_tier
             if has_governance(found):

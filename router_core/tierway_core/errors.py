@@ -2,9 +2,12 @@
 
     CoreError
     |-- TableError              a table that cannot be routed by, at load
+    |-- WeightsError            a file of weights that is not valid
+    |-- CalibrationError        a calibration that is not valid, or made for other weights
     |-- InvalidTextError        a text that has no UTF-8
     |-- UnknownModelError       a request forces a model that the table does not have
     |-- UnknownTaskTypeError    a request states a task type that the table does not have
+    |-- NoClassifierError       a request asks for what only the classifier can give
     `-- UnroutableError         a sound request that nothing may answer
 
 Arguments of the wrong type or range (a negative `max_tokens`, a deployment index past the end) are the
@@ -16,12 +19,15 @@ from collections.abc import Iterable
 from tierway_core.types import Reason, UnroutableKind
 
 __all__ = [
+    "CalibrationError",
     "CoreError",
     "InvalidTextError",
+    "NoClassifierError",
     "TableError",
     "UnknownModelError",
     "UnknownTaskTypeError",
     "UnroutableError",
+    "WeightsError",
 ]
 
 
@@ -39,6 +45,34 @@ class TableError(CoreError):
 
     def __init__(self, path: str, message: str) -> None:
         super().__init__(f"{path}: {message}")
+        self.path = path
+        self.message = message
+
+
+class WeightsError(CoreError):
+    """A file of weights is not valid.
+
+    Attributes:
+        path: the value at fault, such as `tensors.w1.shape`; empty for the file as a whole.
+        message: what is wrong with it.
+    """
+
+    def __init__(self, path: str, message: str) -> None:
+        super().__init__(f"{path}: {message}" if path else message)
+        self.path = path
+        self.message = message
+
+
+class CalibrationError(CoreError):
+    """A calibration is not valid, or was made for other weights.
+
+    Attributes:
+        path: the field at fault, such as `abilities['qwen3-4b'].overall`; empty for the file as a whole.
+        message: what is wrong with it.
+    """
+
+    def __init__(self, path: str, message: str) -> None:
+        super().__init__(f"{path}: {message}" if path else message)
         self.path = path
         self.message = message
 
@@ -80,6 +114,18 @@ class UnknownTaskTypeError(CoreError):
         self.known = tuple(known)
         names = ", ".join(self.known) if self.known else "none are configured"
         super().__init__(f"there is no task type {name!r} (known: {names})")
+
+
+class NoClassifierError(CoreError):
+    """A request asks for what only the classifier can give, and the router decides by the rules of the class.
+
+    Attributes:
+        name: the request's field, `cost_quality`.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} needs the learned classifier, which is off here")
+        self.name = name
 
 
 class UnroutableError(CoreError):

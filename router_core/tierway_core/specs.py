@@ -1,7 +1,7 @@
 """What a table is made from: models, the places where they run, and the rules of routing. Values; `Table` validates them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from tierway_core.types import Complexity
@@ -66,6 +66,13 @@ class ModelSpec:
     """Names of the models that follow when this one fails, in order."""
     deployments: tuple[DeploymentSpec, ...]
     """Where it runs, at least one place."""
+    ability: float = 0.0
+    """On the scale of difficulty, -10 to 10: it gets half of the prompts right that are as difficult as it is able."""
+    ability_by_domain: Mapping[str, float] = field(default_factory=dict, hash=False)
+    """The same for prompts of a domain; `ability` holds for domains without. A router with a classifier knows the names."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ability_by_domain", MappingProxyType(dict(self.ability_by_domain)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +95,12 @@ class RoutingSpec:
     """Output to expect of each class of `BASE_CLASSES` when a request states no maximum; all four are stated."""
     min_compliance: float
     """The lowest compliance score that may answer anything, 0 to 1."""
+    classifier: bool = False
+    """Whether the learned classifier decides where it is sure. Default: the rules of the class always do."""
+    min_confidence: float = 0.5
+    """The confidence from which the classifier is sure, 0 to 1: below it the floors of the class hold."""
+    cost_quality: float = 0.5
+    """The dial for requests that state none, 0 (the cheapest) to 1 (the best). Of no effect without the classifier."""
 
     def __post_init__(self) -> None:
         # Copies behind a read-only view: a mapping that its giver changes later would undo the validation.

@@ -44,6 +44,9 @@ class ReasonCode(IntEnum):
     FILTERED_LATENCY = 17
     FILTERED_FORCED_MODEL = 18
     FILTERED_LOGPROBS = 19
+    ASSESSED = 20
+    UNSURE = 21
+    COST_QUALITY = 22
 
 
 class Reason(NamedTuple):

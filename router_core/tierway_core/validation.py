@@ -12,6 +12,10 @@ from tierway_core.vocabulary import Category, Term
 __all__ = ["check_model", "check_routing", "index_models"]
 
 
+_ABILITY_MOST = 10.0
+"""Abilities of real models are within 5 of zero."""
+
+
 def index_models(models: tuple[ModelSpec, ...]) -> dict[str, int]:
     """Maps names to places; there is at least one model, and no name twice."""
     if not models:
@@ -33,6 +37,10 @@ def check_model(path: str, model: ModelSpec, deployment_names: set[str]) -> None
     _check_integer(f"{path}.input_picousd", model.input_picousd, 0, INT64_MAX)
     _check_integer(f"{path}.cached_input_picousd", model.cached_input_picousd, 0, INT64_MAX)
     _check_integer(f"{path}.output_picousd", model.output_picousd, 0, INT64_MAX)
+    _check_ability(f"{path}.ability", model.ability)
+    for name, ability in model.ability_by_domain.items():
+        _check_name(f"{path}.ability_by_domain", name)
+        _check_ability(f"{path}.ability_by_domain.{name}", ability)
     if not model.deployments:
         raise TableError(f"{path}.deployments", "at least one deployment is needed")
     for place, spec in enumerate(model.deployments):
@@ -52,6 +60,8 @@ def check_routing(routing: RoutingSpec) -> Mapping[Term, Category]:
     _check_integer("routing.accurate_tier", routing.accurate_tier, TIER_MIN, TIER_MAX)
     _check_integer("routing.governance_tier", routing.governance_tier, TIER_MIN, TIER_MAX)
     _check_number("routing.min_compliance", routing.min_compliance, 1.0)
+    _check_number("routing.min_confidence", routing.min_confidence, 1.0)
+    _check_number("routing.cost_quality", routing.cost_quality, 1.0)
     for agent in sorted(routing.critical_agents):
         _check_name("routing.critical_agents", agent)
     for name, tier in routing.task_types.items():
@@ -83,6 +93,11 @@ def _by_class(path: str, values: Mapping[Complexity, int]) -> Iterator[tuple[str
 def _check_name(path: str, name: str) -> None:
     if not name:
         raise TableError(path, "must not be empty")
+
+
+def _check_ability(path: str, value: float) -> None:
+    if not -_ABILITY_MOST <= value <= _ABILITY_MOST:  # false for NaN
+        raise TableError(path, f"must be {-_ABILITY_MOST:g} to {_ABILITY_MOST:g}, not {value:g}")
 
 
 def _check_integer(path: str, value: int, least: int, most: int) -> None:

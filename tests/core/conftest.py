@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from tests.core.fleets import five_tiers, make_state, make_table
-from tierway_core import Decision, Features, Lexicon, Request, Router, Table, UnroutableError, text
+from tierway_core import Classifier, Decision, Features, Lexicon, Request, Router, Table, UnroutableError, text
 from tierway_core.reference import ReferenceRouter
 from tierway_core.terms import build_terms
 
@@ -28,16 +28,22 @@ def extract(implementation: str) -> Callable[..., Features]:
 
 @pytest.fixture
 def decide(implementation: str) -> Callable[..., Decision]:
-    """decide(text, table=five tiers, unavailable=(), in_flight={}, **request)"""
+    """decide(text, table=five tiers, classifier=None, unavailable=(), in_flight={}, **request)"""
     router_type: Any = Router if implementation == "compiled" else ReferenceRouter
 
     def decide(
-        content: str, table: Table | None = None, *, unavailable: Any = (), in_flight: Any = None, **request: Any
+        content: str,
+        table: Table | None = None,
+        *,
+        classifier: Classifier | None = None,
+        unavailable: Any = (),
+        in_flight: Any = None,
+        **request: Any,
     ) -> Decision:
         if table is None:
             table = make_table(*five_tiers())
         state = make_state(table, unavailable=unavailable, in_flight=in_flight)
-        decision: Decision = router_type(table, state).decide(Request(content, **request))
+        decision: Decision = router_type(table, state, classifier).decide(Request(content, **request))
         return decision
 
     return decide

@@ -1,4 +1,4 @@
-"""The hot path touches no Python: `cython -3 -a` scores every line of it 0."""
+"""The hot path touches no Python: `cython -a`, with the release's directives, scores every line of it 0."""
 
 import re
 import subprocess
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import tierway_core
+from setup import core_directives
 
 PACKAGE = Path(tierway_core.__file__).parent
 HOT = {
@@ -16,7 +17,19 @@ HOT = {
         "run_length", "count_marks", "scan", "count_tokens", "input_tokens", "code_score", "has_code", "has_planning", "has_vision",
         "has_governance",
     ],
-    "_select": ["classify", "estimate_picousd", "strike", "filter_all", "pool_of", "cheapest"],
+    "_signals": [
+        "bucket", "add_gram_character", "add_word", "start_word", "add_word_character", "add_tenths", "end_word", "add_unspaced",
+        "end_sentence", "add_mark", "follow_line", "class_beyond", "read_character", "read_stretch", "log_count", "log_tenths",
+        "fill_counters", "read_signals",
+    ],
+    "_classifier": [
+        "add_rows", "pool", "familiarity", "column_sum", "clipped", "logistic", "add_layer", "fill_inputs", "fill_outputs", "soften",
+        "best_tier", "gain_of", "assess",
+    ],
+    "_choice": [
+        "classify", "estimate_picousd", "strike", "filter_all", "pool_of", "is_in", "is_behind", "cheapest", "quality_by_ability",
+        "quality_of", "dearest", "exchange_rate", "set_up", "utility_of", "most_useful",
+    ],
 }  # fmt: skip
 LINE = re.compile(r'<pre class="cython line score-(\d+)"[^>]*>.*?<span class="">0*(\d+)</span>')
 
@@ -35,12 +48,13 @@ def annotated(
     """A module's name, its source, and the score of each of its lines."""
     folder = tmp_path_factory.mktemp("annotated")
     source = PACKAGE / f"{request.param}.pyx"
+    directives = [f"--directive={name}={value}" for name, value in core_directives(debug=False).items()]
     command = [
         sys.executable,
         "-m",
         "cython",
-        "-3",
         "-a",
+        *directives,
         "-I",
         str(PACKAGE.parent),
         "-o",

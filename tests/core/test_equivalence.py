@@ -6,7 +6,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.core.fleets import make_deployment, make_model, make_routing, make_state
-from tierway_core import Complexity, CoreError, Lexicon, Request, Router, Table, estimate_tokens, text
+from tests.core.networks import DOMAINS, make_calibration, make_weights
+from tierway_core import Classifier, Complexity, CoreError, Lexicon, Request, Router, Table, estimate_tokens, text
+from tierway_core.calibration import Ability
 from tierway_core.reference import ReferenceRouter
 from tierway_core.terms import build_terms, parse_term
 from tierway_core.vocabulary import BUILT_IN, Category
@@ -44,6 +46,18 @@ GOVERNANCE = ("constitution", "Конституция", "憲法", "a a")
 PRICES = st.sampled_from([(0, 0), (1, 1), (1, 1000), (1000, 1), (2**62, 3), (INT64_MAX, INT64_MAX)])
 SMALL_OR_HUGE = st.one_of(st.just(0), st.integers(0, 100), st.sampled_from([2**31, INT64_MAX]))
 TIERS = st.integers(1, 5)
+ABILITIES = st.sampled_from([-2.0, 0.0, 0.0, 1.5, 10.0])
+DIALS = st.sampled_from([0.0, 5e-324, 0.25, 0.5, 1.0])
+
+WEIGHTS = make_weights(columns=2, hidden=2)
+CLASSIFIERS = (
+    Classifier(WEIGHTS),
+    Classifier(WEIGHTS, make_calibration(WEIGHTS, pair=("m1", "m0"), abilities={})),
+    Classifier(
+        WEIGHTS,
+        make_calibration(WEIGHTS, pair=("m0", "absent"), abilities={"m2": Ability(overall=1.0, domains={"code": 2.0})}),
+    ),
+)
 
 
 @st.composite
@@ -71,6 +85,8 @@ def tables(draw: st.DrawFn) -> Table:
                 logprobs=draw(st.booleans()),
                 input_picousd=input_picousd,
                 output_picousd=output_picousd,
+                ability=draw(ABILITIES),
+                ability_by_domain=draw(st.dictionaries(st.sampled_from(DOMAINS), ABILITIES)),
                 fallback=tuple(draw(st.lists(st.sampled_from(later), unique=True))) if later else (),
                 deployments=tuple(places),
             )
@@ -83,6 +99,9 @@ def tables(draw: st.DrawFn) -> Table:
         governance_tier=draw(TIERS),
         governance_terms=GOVERNANCE,
         min_compliance=draw(st.sampled_from([0.0, 0.5, 0.7])),
+        classifier=draw(st.booleans()),
+        min_confidence=draw(st.sampled_from([0.0, 0.5, 1.0])),
+        cost_quality=draw(DIALS),
     )
     return Table(models, routing)
 
@@ -107,12 +126,14 @@ REQUESTS = st.fixed_dictionaries(
         "latency_budget_s": rarely(st.sampled_from([0.0, 0.1, 0.5]), float("inf")),
         "min_compliance": rarely(st.sampled_from([0.5, 0.6, 2.0]), 0.0),
         "allow_fallback": st.booleans(),
+        "cost_quality": rarely(DIALS, None),
     }
 )
 
 READ = (
     "deployment", "model", "tier", "complexity", "base", "floor", "pin", "prefers_vision", "estimated_cost_picousd", "input_tokens",
-    "output_tokens", "features", "reasons", "filtered", "fallback", "fallback_models",
+    "output_tokens", "features", "reasons", "filtered", "fallback", "fallback_models", "classifier", "assessment", "is_sure",
+    "figures", "is_about_governance", "confidence", "cost_quality", "expected_quality", "candidates",
 )  # fmt: skip
 
 
@@ -136,9 +157,9 @@ def test_both_find_the_same_in_any_text(content):
     assert found.input_tokens == estimate_tokens(content) == text.estimate_tokens(content)
 
 
-@given(TEXTS, tables(), REQUESTS, st.data())
+@given(TEXTS, tables(), REQUESTS, st.sampled_from(CLASSIFIERS), st.data())
 @settings(max_examples=400, deadline=None)
-def test_both_decide_alike_on_any_fleet(content, table, fields, data):
+def test_both_decide_alike_on_any_fleet(content, table, fields, classifier, data):
     places = range(len(table.deployments))
     state = make_state(
         table,
@@ -146,7 +167,8 @@ def test_both_decide_alike_on_any_fleet(content, table, fields, data):
         in_flight={place: data.draw(st.integers(0, 2)) for place in places},
     )
     request = Request(content, **fields)
-    assert outcome(Router(table, state), request) == outcome(ReferenceRouter(table, state), request)
+    compiled, twin = Router(table, state, classifier), ReferenceRouter(table, state, classifier)
+    assert outcome(compiled, request) == outcome(twin, request)
 
 
 def test_both_class_code_points_alike():

@@ -20,6 +20,10 @@ from tierway_core import Complexity, Table, TableError
         ({"input_picousd": -1}, "models[1].input_picousd", f"must be 0 to {2**63 - 1}, not -1"),
         ({"cached_input_picousd": -1}, "models[1].cached_input_picousd", f"must be 0 to {2**63 - 1}, not -1"),
         ({"output_picousd": 2**63}, "models[1].output_picousd", f"must be 0 to {2**63 - 1}, not {2**63}"),
+        ({"ability": math.nan}, "models[1].ability", "must be -10 to 10, not nan"),
+        ({"ability": 10.5}, "models[1].ability", "must be -10 to 10, not 10.5"),
+        ({"ability_by_domain": {"code": -11}}, "models[1].ability_by_domain.code", "must be -10 to 10, not -11"),
+        ({"ability_by_domain": {"": 0.0}}, "models[1].ability_by_domain", "must not be empty"),
         ({"deployments": ()}, "models[1].deployments", "at least one deployment is needed"),
         ({"deployments": (make_deployment(""),)}, "models[1].deployments[0].name", "must not be empty"),
         (
@@ -56,6 +60,9 @@ def test_a_model_that_is_not_sound_is_refused_by_its_path(changes, path, message
         ({"accurate_tier": 0}, "routing.accurate_tier"),
         ({"governance_tier": 6}, "routing.governance_tier"),
         ({"min_compliance": -0.1}, "routing.min_compliance"),
+        ({"min_confidence": 1.1}, "routing.min_confidence"),
+        ({"min_confidence": math.nan}, "routing.min_confidence"),
+        ({"cost_quality": -0.1}, "routing.cost_quality"),
         ({"critical_agents": frozenset({""})}, "routing.critical_agents"),
         ({"task_types": {"": 1}}, "routing.task_types"),
         ({"task_types": {"legal": 9}}, "routing.task_types.legal"),
@@ -87,11 +94,18 @@ def test_deployments_are_flat_and_in_order():
 
 def test_a_table_does_not_follow_later_changes_of_what_it_was_made_from():
     floors = dict(BY_CLASS)
-    models = five_tiers()
+    abilities = {"code": 1.0}
+    models = [make_model("t0", 1, ability_by_domain=abilities), *five_tiers()]
     table = make_table(*models, floors=floors)
     floors[Complexity.TRIVIAL] = 5
+    abilities["code"] = 5.0
     models.clear()
-    assert (table.routing.floors[Complexity.TRIVIAL], len(table.models)) == (1, 5)
+    assert (table.routing.floors[Complexity.TRIVIAL], len(table.models)) == (1, 6)
+    assert table.models[0].ability_by_domain["code"] == 1.0
+
+
+def test_models_can_be_members_of_sets():
+    assert len({make_model("a", 1, ability_by_domain={"code": 1.0}), make_model("a", 1)}) == 2
 
 
 def test_nothing_of_a_table_can_be_set():

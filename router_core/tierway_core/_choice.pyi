@@ -1,0 +1,1 @@
+"""Plain C: nothing of it is for Python."""

@@ -1,0 +1,101 @@
+"""Makes the error for a request that nothing may answer: the kind, and the field that could be changed."""
+
+from collections.abc import Iterator
+
+from tierway_core.errors import UnroutableError
+from tierway_core.explain import FILTERS, explain, usd
+from tierway_core.outcome import Outcome
+from tierway_core.specs import ModelSpec
+from tierway_core.types import ReasonCode, UnroutableKind
+
+__all__ = ["unroutable"]
+
+
+def unroutable(outcome: Outcome) -> UnroutableError:
+    """Makes the error for an outcome in which every deployment is struck."""
+    codes = set(outcome.filtered)
+    furthest = next(code for code in reversed(FILTERS) if code in codes)
+    field, message = _blame(outcome, furthest)
+    if furthest is ReasonCode.FILTERED_UNAVAILABLE:
+        kind = UnroutableKind.NO_DEPLOYMENT_AVAILABLE
+    elif (
+        outcome.request.force_model
+        or furthest is ReasonCode.FILTERED_VISION
+        or (furthest is ReasonCode.FILTERED_TIER and _is_pinned(outcome))
+    ):
+        kind = UnroutableKind.PIN_UNSATISFIABLE
+    elif furthest is ReasonCode.FILTERED_CONTEXT:
+        kind = UnroutableKind.CONTEXT_TOO_LONG
+    else:
+        kind = UnroutableKind.NO_CANDIDATE
+    return UnroutableError(kind, field, explain(outcome), message)
+
+
+def _blame(outcome: Outcome, furthest: ReasonCode) -> tuple[str, str]:
+    """The request field at fault, and what is wrong in one sentence."""
+    request, routing = outcome.request, outcome.table.routing
+    who = f"the forced model {request.force_model}" if request.force_model else "no model that is otherwise fit"
+    negation = " not" if request.force_model else ""
+    match furthest:
+        case ReasonCode.FILTERED_VISION:
+            return "query.messages", f"the query has an image, and {who} can{negation} see images"
+        case ReasonCode.FILTERED_RESPONSE_FORMAT:
+            return "query.response_format", f"{who} can{negation} enforce a response format"
+        case ReasonCode.FILTERED_LOGPROBS:
+            return "sampling.top_logprobs", f"{who} can{negation} give log-probabilities"
+        case ReasonCode.FILTERED_TIER:
+            return _blame_tier(outcome, who, negation)
+        case ReasonCode.FILTERED_COMPLIANCE:
+            required = max(request.min_compliance, routing.min_compliance)
+            if request.min_compliance > routing.min_compliance:
+                field = "preferences.min_compliance"
+            else:  # the policy's own minimum: at most the choice of the model is the request's fault
+                field = "preferences.force_model" if request.force_model else ""
+            return field, f"{who} has{negation} the required compliance score of {required:g}"
+        case ReasonCode.FILTERED_CONTEXT:
+            needed = f"{outcome.input_tokens} + {request.max_tokens or 1} tokens"
+            return "query", f"the query needs an estimated {needed}, which {who} can{negation} hold"
+        case ReasonCode.FILTERED_COST:
+            return "preferences.max_cost_usd", f"{who} can{negation} answer within {usd(request.max_cost_picousd)}"
+        case ReasonCode.FILTERED_LATENCY:
+            return (
+                "preferences.latency_budget",
+                f"{who} is{negation} expected to answer within {request.latency_budget_s:g} s",
+            )
+        case _:
+            return (
+                "",
+                "the forced model is unavailable" if request.force_model else "no deployment that fits is available",
+            )
+
+
+def _blame_tier(outcome: Outcome, who: str, negation: str) -> tuple[str, str]:
+    request, pin = outcome.request, outcome.pin
+    if _is_pinned(outcome):
+        by_agent = request.agent in outcome.table.routing.critical_agents and outcome.table.routing.accurate_tier == pin
+        what = f"the agent {request.agent}" if by_agent else "a query about governance"
+        if request.max_tier < pin:  # the caller's limit contradicts the pin: that is what can be mended
+            return "preferences.max_tier", f"{what} is pinned to tier {pin} and up, above max_tier {request.max_tier}"
+        return (
+            "preferences.agent" if by_agent else "query",
+            f"{what} is pinned to tier {pin} and up, and {who} is there",
+        )
+    if any(model.tier < request.min_tier for model in _models_struck_by_tier(outcome)):
+        field = "preferences.min_tier"
+    else:
+        field = "preferences.max_tier"
+    return field, f"{who} is{negation} of tier {request.min_tier} to {request.max_tier}"
+
+
+def _is_pinned(outcome: Outcome) -> bool:
+    """Whether a pin, and no limit of the caller, struck some deployment."""
+    request = outcome.request
+    return any(
+        request.min_tier <= m.tier <= request.max_tier and m.tier < outcome.pin for m in _models_struck_by_tier(outcome)
+    )
+
+
+def _models_struck_by_tier(outcome: Outcome) -> Iterator[ModelSpec]:
+    for deployment, code in zip(outcome.table.deployments, outcome.filtered, strict=True):
+        if code == ReasonCode.FILTERED_TIER:
+            yield deployment.model
