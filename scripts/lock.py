@@ -35,7 +35,7 @@ def direct() -> tuple[list[str], list[str]]:
     client = tomllib.loads((_ROOT / "clients" / "python" / "pyproject.toml").read_text())["project"]
     extras = server["optional-dependencies"]
     serving = [*server["dependencies"], *client["dependencies"], *extras["cpu"]]
-    return [one for one in serving if _name(one) not in _OURS], extras["dev"]
+    return [one for one in serving if _name(one) not in _OURS], [*extras["dev"], *extras["eval"]]
 
 
 def resolve(requirements: Sequence[str], pinned: Mapping[str, str]) -> dict[str, str]:
