@@ -13,13 +13,14 @@ MAKEFLAGS += --no-print-directory
 VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
+ROUTING_DATA ?= ../shared/routing
 export VENV TORCH_INDEX_URL TIERWAY_CORE_DEBUG
 
 SERVE_STEPS := packages core project model
 TEST_STEPS := packages dev core project model gen
 set-up = python=$$(scripts/find-python) && "$$python" scripts/set_up.py
 
-.PHONY: peers help run serve-ready test-ready packages test check build gen gen-check lint fmt bench annotate lock dist clean
+.PHONY: train train-report peers help run serve-ready test-ready packages test check build gen gen-check lint fmt bench eval annotate asan lock dist clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -73,9 +74,21 @@ peers: test-ready ## what benchmarks compare with: vLLM's own gRPC server, into 
 bench: test-ready ## measure (ARGS: arguments of tierway_bench)
 	@$(BIN)/python -m tierway_bench $(ARGS)
 
+eval: test-ready ## judge the classifier on the data sets of ROUTING_DATA, beside the baselines (ARGS: arguments of `tierway eval`)
+	@$(BIN)/tierway eval $(wildcard $(ROUTING_DATA)/*.jsonl.gz) --output build/eval $(ARGS)
+
+train: test-ready ## fit the classifier's weights (ROUTING_DATA: folder of the data sets; ARGS: arguments of training/train.py)
+	@$(BIN)/python training/train.py --data $(ROUTING_DATA) $(ARGS)
+
+train-report: test-ready ## what weights so fitted are worth on groups, languages and data sets left out (ROUTING_DATA)
+	@$(BIN)/python training/report.py --data $(ROUTING_DATA) $(ARGS)
+
 annotate: test-ready ## the core as HTML, each line with its C and its cost: build/annotate
 	@$(BIN)/python -c 'import setup; setup.core_extensions(annotate=True)'
 	@ls build/annotate/router_core/tierway_core/*.html
+
+asan: test-ready ## the core's property tests under AddressSanitizer, in a copy (ARGS: arguments of pytest)
+	@scripts/asan $(ARGS)
 
 lock: test-ready ## resolve the dependencies of pyproject.toml anew into requirements/
 	@$(BIN)/python scripts/lock.py

@@ -38,6 +38,11 @@ def usd(amount_usd: float) -> str:
     return f"${amount_usd:.{decimals}f}"
 
 
+def number(value: float | None) -> str:
+    """A number with two decimals; a dash when there is none."""
+    return "-" if value is None else f"{value:.2f}"
+
+
 def milliseconds(seconds: float | None) -> str:
     """A span of time in milliseconds; a dash when it is not known."""
     return "-" if seconds is None else f"{seconds * 1000:.3g} ms" if seconds < 1 else f"{seconds:.2f} s"
@@ -70,7 +75,7 @@ def _plain(value: object) -> object:
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {key.name if isinstance(key, enum.Enum) else str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value

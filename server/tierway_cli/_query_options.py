@@ -1,4 +1,4 @@
-"""The options by which `ask` and `route` state a query."""
+"""The options by which `ask`, `route` and `explain` state a query."""
 
 import functools
 import sys
@@ -22,6 +22,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--latency-budget", "latency_budget_s", type=float, help="The longest time to the first token, in seconds."
     ),
     click.option("--min-compliance", type=float, help="The lowest compliance score of the model, 0 to 1."),
+    click.option("--cost-quality", type=float, help="The dial from the cheapest model (0) to the best (1)."),
     click.option(
         "--fallback/--no-fallback",
         "allow_fallback",
@@ -55,6 +56,7 @@ def query_options(command: _Command) -> _Command:
         max_cost_usd: float | None,
         latency_budget_s: float | None,
         min_compliance: float | None,
+        cost_quality: float | None,
         allow_fallback: bool | None,
         system: str,
         max_tokens: int | None,
@@ -77,6 +79,7 @@ def query_options(command: _Command) -> _Command:
                 max_cost_usd=max_cost_usd,
                 latency_budget_s=latency_budget_s,
                 min_compliance=min_compliance,
+                cost_quality=cost_quality,
                 allow_fallback=allow_fallback,
             ),
             sampling=Sampling(

@@ -8,8 +8,12 @@ import click
 
 from tierway_cli.ask import ask
 from tierway_cli.config import config
+from tierway_cli.evaluate import evaluate
+from tierway_cli.explain import explain
+from tierway_cli.fit import fit
 from tierway_cli.models import models
 from tierway_cli.route import route
+from tierway_cli.score import score
 from tierway_cli.serve import serve
 from tierway_cli.stats import stats
 
@@ -35,7 +39,7 @@ def cli() -> None:
     """
 
 
-for _command in (serve, ask, route, models, stats, config):
+for _command in (serve, ask, route, explain, score, models, stats, config, fit, evaluate):
     cli.add_command(_command)
 
 

@@ -3,9 +3,23 @@
 import click
 
 from tierway_cli._connection import Connection, connection_options
-from tierway_cli._output import print_json, print_table, usd
+from tierway_cli._output import number, print_json, print_table, usd
 from tierway_cli._query_options import query_options
-from tierway_client import QueryFields
+from tierway_client import Decision, QueryFields
+
+
+def assessed(decision: Decision) -> list[tuple[str, str]]:
+    """What the server's classifier adds to a decision, as rows of a table; nothing where it is turned off."""
+    if decision.confidence is None:
+        return []
+    return [
+        ("domain", decision.domain),
+        ("label", decision.label.name.lower()),
+        ("difficulty", number(decision.difficulty)),
+        ("confidence", number(decision.confidence)),
+        ("expected quality", number(decision.expected_quality)),
+        ("cost to quality", f"{number(decision.cost_quality)} (0 cheapest, 1 best)"),
+    ]
 
 
 @click.command()
@@ -26,7 +40,7 @@ def route(*, prompt: str | None, fields: QueryFields, connection: Connection, as
             ("tier", decision.tier),
             ("deployment", f"{decision.deployment} ({decision.provider})"),
             ("complexity", decision.complexity.name.lower()),
-            ("confidence", "-" if decision.confidence is None else f"{decision.confidence:.2f}"),
+            *assessed(decision),
             ("estimated cost", usd(decision.estimated_cost_usd)),
             ("compliance", f"{decision.compliance_score:.2f}"),
             ("falls back to", ", ".join(decision.fallback_chain) or "-"),

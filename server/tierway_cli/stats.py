@@ -17,6 +17,9 @@ def stats(*, connection: Connection, as_json: bool) -> None:
         print_json(figures)
         return
     click.echo(f"since {figures.start_time:%Y-%m-%d %H:%M:%S} UTC, {figures.in_flight} in flight")
+    if figures.classifier is not None:
+        calibration = figures.classifier.calibration or "none"
+        click.echo(f"classifier {figures.classifier.weights}, calibration {calibration}")
     print_table(
         ("model", "decisions", "answers", "failures", "tokens in", "cached", "tokens out", "cost"),
         [

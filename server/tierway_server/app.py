@@ -17,7 +17,7 @@ from pathlib import Path
 import uvloop
 from prometheus_client import CollectorRegistry
 
-from tierway_core import Router, State
+from tierway_core import State
 from tierway_server import banner
 from tierway_server.backends.engines import Launch, launch_vllm, supervised_engines
 from tierway_server.config import (
@@ -31,6 +31,7 @@ from tierway_server.config import (
     redacted,
     unavailable_reason,
 )
+from tierway_server.deciding import start_deciding
 from tierway_server.flow.answer import Answerer
 from tierway_server.flow.decide import Decider
 from tierway_server.flow.deployments import Deployments
@@ -40,6 +41,7 @@ from tierway_server.rpc import router_service
 from tierway_server.rpc import server as rpc_server
 from tierway_server.rpc.fleet import Fleet
 from tierway_server.rpc.router_service import RouterService
+from tierway_server.stops import Stops
 from tierway_server.telemetry import logging as telemetry_logging
 from tierway_server.telemetry import semconv
 from tierway_server.telemetry.metrics import Metrics
@@ -72,23 +74,11 @@ def serve(config_path: Path | None, overrides: Mapping[str, str]) -> int:
 async def _serve(config: Config, environ: Mapping[str, str]) -> int:
     process = Process(config, environ)
     process.listen()
+    if process.calibrator is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, process.calibrator.ask)
     stops = Stops()
     await process.run(stops)
     return 0
-
-
-class Stops:
-    """The signals that end the process: the first drains, the second ends at once."""
-
-    def __init__(self) -> None:
-        self.drain = asyncio.Event()
-        self.at_once = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._received)
-
-    def _received(self) -> None:
-        (self.at_once if self.drain.is_set() else self.drain).set()
 
 
 class Process:
@@ -111,13 +101,25 @@ class Process:
             semconv.IN_FLIGHT, "Generations under way.", "deployment", self.deployments.in_flight_by_name
         )
 
-        decider = Decider(Router(self.table, self.state), self.deployments, config.constitution.hash, self.metrics)
+        deciding, self.calibrator = start_deciding(config, environ, self.table, self.state, self.metrics)
+        self._decider = Decider(deciding, self.deployments, config.constitution.hash, self.metrics)
+        self.metrics.gauge(
+            semconv.CALIBRATION,
+            "1 for the calibration that decides, by its identity.",
+            "calibration",
+            lambda: {self._decider.deciding.calibration or "none": 1},
+        )
         service = RouterService(
             table=self.table,
-            decider=decider,
+            decider=self._decider,
             answerer=Answerer(self.table, self.state, self.deployments, self.metrics),
             fleet=Fleet(
-                self.table, self.deployments.availabilities, config.constitution.hash, self.metrics, time.time()
+                self.table,
+                self.deployments.availabilities,
+                config.constitution.hash,
+                self.metrics,
+                lambda: self._decider.deciding,
+                time.time(),
             ),
             drain=self.drain,
             metrics=self.metrics,
@@ -179,7 +181,9 @@ class Process:
         await self._admin.start()
         http = asyncio.create_task(self._http.run_until_stopped(), name="http")
         engines = [asyncio.create_task(engine.run(), name=f"engine {engine.name}") for engine in self.engines.all]
-        watching = asyncio.create_task(self._watch_readiness(), name="readiness")
+        watching = [asyncio.create_task(self._watch_readiness(), name="readiness")]
+        if self.calibrator is not None:
+            watching.append(asyncio.create_task(self.calibrator.keep(self._decider), name="calibration"))
         try:
             await stops.drain.wait()
             await self._drain(stops)
@@ -187,9 +191,9 @@ class Process:
             # In this order: nothing new comes in, what was answered goes out, then the engines go down.
             await asyncio.gather(self._public.stop(_STOP_GRACE_S), self._admin.stop(_STOP_GRACE_S))
             self._http.stop()
-            for task in (watching, *engines):
+            for task in (*watching, *engines):
                 task.cancel()
-            await asyncio.gather(http, watching, *engines, return_exceptions=True)
+            await asyncio.gather(http, *watching, *engines, return_exceptions=True)
 
     async def _drain(self, stops: Stops) -> None:
         await self._health.draining()

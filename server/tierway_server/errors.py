@@ -9,6 +9,7 @@
     │   ├── PinUnsatisfiableError      PIN_UNSATISFIABLE             a pin leaves no model
     │   └── CostCeilingError           COST_CEILING                  the prompt alone costs more than allowed
     ├── ConstitutionMismatchError      CONSTITUTION_MISMATCH
+    ├── ClassifierOffError             CLASSIFIER_OFF                the request turns a dial that is not there
     ├── UnavailableError               (nothing was generated: trying again is safe)
     │   ├── NoDeploymentAvailableError NO_DEPLOYMENT_AVAILABLE
     │   ├── NotReadyError              NOT_READY
@@ -109,6 +110,12 @@ class ConstitutionMismatchError(TierwayError):
     """The caller expects another constitutional hash."""
 
     reason = "CONSTITUTION_MISMATCH"
+
+
+class ClassifierOffError(TierwayError):
+    """The request states `cost_quality`, and the configuration has the classifier turned off."""
+
+    reason = "CLASSIFIER_OFF"
 
 
 class UnavailableError(TierwayError):

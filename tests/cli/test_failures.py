@@ -5,7 +5,7 @@ import pytest
 
 from tests.client.scripted_router import STARTED, Hang, ScriptedRouter, delta, refuse, serving_in_thread
 
-COMMANDS = [("ask", "hi"), ("ask", "hi", "--json"), ("route", "hi"), ("models",), ("stats",)]
+COMMANDS = [("ask", "hi"), ("ask", "hi", "--json"), ("route", "hi"), ("explain", "hi"), ("models",), ("stats",)]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

@@ -28,6 +28,22 @@ sys.exit(",".join(name for name in heavy if name in sys.modules) or 0)
     assert (done.returncode, done.stdout) == (0, "The capital of France is Paris.\n"), done.stderr
 
 
+def test_scoring_imports_the_core_alone(tmp_path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"id": 1, "prompt": "What is 2 + 2?"}\n')
+    script = f"""
+import sys
+from tierway_cli.main import cli
+cli(["score", {str(rows)!r}], standalone_mode=False)
+heavy = ("vllm", "torch", "numpy", "pydantic", "yaml", "tierway_server", "tierway_learn")
+sys.exit(",".join(name for name in heavy if name in sys.modules) or 0)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment(), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout[:8]) == (0, '{"id": 1'), done.stderr
+
+
 def interrupt(router, method: str, hang: Hang, *arguments: str) -> subprocess.CompletedProcess[bytes]:
     """Runs the command until the server hangs in it, sends SIGINT, and returns what it left."""
     router.script(method, hang)

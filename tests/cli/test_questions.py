@@ -1,4 +1,4 @@
-"""`ask`, `route`, `models` and `stats` against a scripted server."""
+"""`ask`, `route`, `explain`, `models` and `stats` against a scripted server."""
 
 import json
 
@@ -18,7 +18,8 @@ def test_ask_streams_the_answer_to_stdout_and_what_it_took_to_stderr(ask_server)
 def test_ask_says_every_option_to_the_server(ask_server, router) -> None:
     options = (
         "--agent a --task-type t --model m --min-tier 1 --max-tier 2 --max-cost-usd 0.5 --latency-budget 0.25 --min-compliance 0.8 "
-        "--no-fallback --max-tokens 9 --temperature 0 --top-p 0.5 --top-k 4 --seed 7 --stop x --stop y --request-id r --tenant acme"
+        "--cost-quality 0 --no-fallback --max-tokens 9 --temperature 0 --top-p 0.5 "
+        "--top-k 4 --seed 7 --stop x --stop y --request-id r --tenant acme"
     )
     assert ask_server("ask", "hi", *options.split()).exit_code == 0
     (call,) = router.calls
@@ -28,7 +29,8 @@ def test_ask_says_every_option_to_the_server(ask_server, router) -> None:
     assert (preferences.agent, preferences.task_type, preferences.force_model) == ("a", "t", "m")
     assert (preferences.min_tier, preferences.max_tier, preferences.max_cost_usd) == (1, 2, 0.5)
     assert preferences.latency_budget.ToMilliseconds() == 250
-    assert (preferences.min_compliance, preferences.allow_fallback) == (0.8, False)
+    assert (preferences.min_compliance, preferences.cost_quality, preferences.allow_fallback) == (0.8, 0.0, False)
+    assert preferences.HasField("cost_quality")
     assert preferences.HasField("allow_fallback")
     expected = pb.Sampling(max_tokens=9, temperature=0, top_p=0.5, top_k=4, seed=7, stop=["x", "y"])
     assert (call.request.sampling, call.request.request_id) == (expected, "r")
@@ -98,6 +100,55 @@ def test_route_shows_the_decision_and_each_reason(ask_server) -> None:
         assert shown in result.stdout
 
 
+def test_route_shows_what_the_classifier_says_where_there_is_one(ask_server, router) -> None:
+    decision = pb.Decision(
+        confidence=0.75, expected_quality=0.625, difficulty=-1.5, domain="law", label=pb.LABEL_MEDIUM, cost_quality=0.25
+    )
+    router.script("Route", reply(rpc.RouteResponse(decision=decision)))
+    assessed = ask_server("route", "hi").stdout
+    for shown in ("law", "medium", "-1.50", "0.75", "0.62", "0.25 (0 cheapest, 1 best)"):
+        assert shown in assessed
+    assert "expected quality" not in ask_server("route", "hi").stdout
+
+
+def test_explain_shows_assessment_candidates_features_and_reasons(ask_server, router) -> None:
+    result = ask_server("explain", "hi", "--features", "5")
+    assert result.exit_code == 0
+    for shown in (
+        "smollm2-135m, tier 1",
+        "-1.25 ± 0.75",
+        "history (62%)",
+        "simple 75%, medium 12%, complex 6%, reasoning 6%",
+        "50%  62%  75%  88%  94%",
+        "0.81, 100% of the words known",
+        "0.4688",
+        "It is unavailable.",
+        "capital",
+        "-0.500",
+        "--------------------",
+        "+++++",
+        "Cheapest of 2.",
+    ):
+        assert shown in result.stdout
+    assert router.requests("Explain")[0].max_features == 5
+
+
+def test_explain_without_a_classifier_shows_the_candidates_all_the_same(ask_server, router) -> None:
+    explained = rpc.ExplainResponse(candidates=[pb.Candidate(deployment="d", model="m", tier=1, rank=1)])
+    router.script("Explain", reply(explained))
+    shown = ask_server("explain", "hi").stdout
+    assert "assessment" not in shown
+    assert "feature" not in shown
+    assert "utility" in shown
+
+
+def test_explain_as_json_is_the_whole_explanation(ask_server) -> None:
+    explained = json.loads(ask_server("explain", "hi", "--json").stdout)
+    assert explained["assessment"]["label_probabilities"]["SIMPLE"] == 0.75
+    assert explained["candidates"][1]["left_out"]["code"] == "FILTERED_UNAVAILABLE"
+    assert explained["features"][0] == {"kind": "WORD", "name": "capital", "weight": -0.5}
+
+
 def test_route_as_json_keeps_reason_codes_it_does_not_know(ask_server, router) -> None:
     decision = pb.Decision(reasons=[pb.Reason(code=99, detail="new")])
     router.script("Route", reply(rpc.RouteResponse(decision=decision)))
@@ -142,10 +193,11 @@ def test_stats_shows_figures(ask_server, router) -> None:
         tiers=[rpc.TierStats(tier=1, decisions=7)],
         errors=[rpc.ErrorStats(reason="QUEUE_FULL", count=4)],
         in_flight=2,
+        classifier=rpc.ClassifierStats(weights="0123456789abcdef"),
     )
     router.script("GetStats", reply(figures), reply(figures))
     shown = ask_server("stats").stdout
-    for each in ("2 in flight", "$12.50", "QUEUE_FULL"):
+    for each in ("2 in flight", "classifier 0123456789abcdef, calibration none", "$12.50", "QUEUE_FULL"):
         assert each in shown
     decoded = json.loads(ask_server("stats", "--json").stdout)
     assert (decoded["errors_by_reason"], decoded["decisions_by_tier"]) == ({"QUEUE_FULL": 4}, {"1": 7})

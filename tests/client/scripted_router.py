@@ -67,6 +67,47 @@ ANSWER = rpc.ExecuteResponse(
     finish_reason=pb.FINISH_REASON_STOP,
     attempts=[ANSWERED],
 )
+EXPLANATION = rpc.ExplainResponse(
+    decision=DECISION,
+    constitution_hash=HASH,
+    request_id=REQUEST_ID,
+    assessment=pb.Assessment(
+        difficulty=-1.25,
+        sigma=0.75,
+        band_pass=[0.5, 0.625, 0.75, 0.875, 0.9375],
+        tier=2,
+        domain="history",
+        domain_probability=0.625,
+        label=pb.LABEL_SIMPLE,
+        label_probabilities=[0.75, 0.125, 0.0625, 0.0625],
+        confidence=0.8125,
+        familiarity=1.0,
+    ),
+    candidates=[
+        pb.Candidate(
+            deployment="smollm2-135m@smollm2",
+            model="smollm2-135m",
+            tier=1,
+            expected_quality=0.5,
+            cost_usd=0.00000125,
+            utility=0.46875,
+            rank=1,
+        ),
+        pb.Candidate(
+            deployment="grok-4@openrouter",
+            model="grok-4",
+            tier=5,
+            cost_usd=0.001,
+            left_out=pb.Reason(
+                code=pb.REASON_CODE_FILTERED_UNAVAILABLE, subject="grok-4@openrouter", detail="It is unavailable."
+            ),
+        ),
+    ],
+    features=[
+        pb.Feature(kind=pb.FEATURE_KIND_WORD, name="capital", weight=-0.5),
+        pb.Feature(kind=pb.FEATURE_KIND_COUNTER, name="questions", weight=0.25),
+    ],
+)
 
 Step = Callable[[Any, grpc.aio.ServicerContext], Awaitable[Any]]
 
@@ -165,6 +206,9 @@ class ScriptedRouter(router_service_pb2_grpc.RouterServiceServicer):
     async def Route(self, request: Any, context: Any) -> Any:
         good = rpc.RouteResponse(decision=DECISION, constitution_hash=HASH, request_id=request.request_id or REQUEST_ID)
         return await self._step("Route", request, context, good)
+
+    async def Explain(self, request: Any, context: Any) -> Any:
+        return await self._step("Explain", request, context, EXPLANATION)
 
     async def RouteBatch(self, request: Any, context: Any) -> Any:
         results = [rpc.RouteResult(decision=DECISION, request_id=each.request_id) for each in request.requests]

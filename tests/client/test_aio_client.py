@@ -134,6 +134,7 @@ async def test_other_calls(client: AsyncClient) -> None:
     assert [model.name async for model in client.list_models()] == ["m0", "m1", "m2"]
     assert (await client.get_stats()).in_flight == 3
     assert len(await client.route_batch(["a", "b"])) == 2
+    assert (await client.explain("a", max_features=0)).decision.model == "smollm2-135m"
 
 
 async def test_stream_brings_events_in_order(client: AsyncClient) -> None:

@@ -10,7 +10,7 @@ def methods(entry) -> set[str]:
 
 def test_grpc_repeats_only_calls_that_change_nothing() -> None:
     repeatable, generating = json.loads(service_config(max_attempts=3, wait_for_ready=False))["methodConfig"]
-    assert methods(repeatable) == {"Route", "RouteBatch", "ListModels", "GetStats"}
+    assert methods(repeatable) == {"Route", "Explain", "RouteBatch", "ListModels", "GetStats"}
     assert repeatable["retryPolicy"]["retryableStatusCodes"] == ["UNAVAILABLE"]
     assert repeatable["retryPolicy"]["maxAttempts"] == 3
     assert methods(generating) == {"Execute", "Stream"}

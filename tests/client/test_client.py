@@ -9,7 +9,7 @@ import grpc
 import grpc_testing
 import pytest
 
-from tests.client.scripted_router import ANSWER, FINISHED, HASH, STARTED, delta, status_details
+from tests.client.scripted_router import ANSWER, EXPLANATION, FINISHED, HASH, STARTED, delta, status_details
 from tierway.v1 import router_service_pb2 as rpc
 from tierway.v1 import types_pb2 as pb
 from tierway_client import (
@@ -184,6 +184,18 @@ def test_list_models_follows_the_pages(server: Server, threads: Threads) -> None
         page = rpc.ListModelsResponse(models=[rpc.Model(name=name)], next_page_token=token)
         call.terminate(page, (), grpc.StatusCode.OK, "")
     assert names.result() == ["a", "b"]
+
+
+def test_explain_sends_the_query_and_how_many_features(server: Server, threads: Threads) -> None:
+    explaining = threads.submit(
+        server.client().explain, "hi", preferences=Preferences(cost_quality=0.0), max_features=3
+    )
+    _, request, call = server.take("Explain")
+    preferences = pb.Preferences(cost_quality=0.0)
+    assert request == rpc.ExplainRequest(query=pb.Query(prompt="hi"), preferences=preferences, max_features=3)
+    call.terminate(EXPLANATION, (), grpc.StatusCode.OK, "")
+    explanation = explaining.result(timeout=5)
+    assert (explanation.decision.constitution_hash, explanation.candidates[0].rank) == (HASH, 1)
 
 
 def test_get_stats(server: Server, threads: Threads) -> None:

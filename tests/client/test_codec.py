@@ -5,19 +5,21 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from tests.client.scripted_router import ANSWER, FINISHED, STARTED, delta
+from tests.client.scripted_router import ANSWER, EXPLANATION, FINISHED, STARTED, delta
 from tierway.v1 import router_service_pb2 as rpc
 from tierway.v1 import types_pb2 as pb
 from tierway_client import (
     AttemptFailed,
     Complexity,
     Delta,
+    FeatureKind,
     Finished,
     FinishReason,
     Image,
     InvalidArgumentError,
     JsonObject,
     JsonSchema,
+    Label,
     Message,
     Preferences,
     Query,
@@ -239,6 +241,51 @@ def test_absent_confidence_and_first_token_are_none_and_zero_is_zero() -> None:
     assert codec.decode_answer(rpc.ExecuteResponse()).timings.time_to_first_token_s is None
 
 
+def test_a_decision_without_a_classifier_has_none_of_what_it_says_and_zero_is_zero() -> None:
+    absent = codec.decode_route(rpc.RouteResponse())
+    assert (absent.expected_quality, absent.difficulty, absent.cost_quality) == (None, None, None)
+    assert (absent.domain, absent.label) == ("", Label.UNSPECIFIED)
+    zero = pb.Decision(expected_quality=0.0, difficulty=0.0, cost_quality=0.0, domain="law", label=pb.LABEL_COMPLEX)
+    decision = codec.decode_route(rpc.RouteResponse(decision=zero))
+    assert (decision.expected_quality, decision.difficulty, decision.cost_quality) == (0.0, 0.0, 0.0)
+    assert (decision.domain, decision.label) == ("law", Label.COMPLEX)
+
+
+def test_an_explanation_is_whole() -> None:
+    explanation = codec.decode_explain(EXPLANATION)
+    assert (explanation.decision.model, explanation.decision.request_id) == ("smollm2-135m", "r-1")
+    assessment = explanation.assessment
+    assert assessment is not None
+    assert (assessment.difficulty, assessment.sigma, assessment.tier, assessment.domain) == (-1.25, 0.75, 2, "history")
+    assert assessment.band_pass == (0.5, 0.625, 0.75, 0.875, 0.9375)
+    assert assessment.label_probabilities == {
+        Label.SIMPLE: 0.75,
+        Label.MEDIUM: 0.125,
+        Label.COMPLEX: 0.0625,
+        Label.REASONING: 0.0625,
+    }
+    assert assessment.gain is None
+    first, last = explanation.candidates
+    assert (first.rank, first.expected_quality, first.utility, first.left_out) == (1, 0.5, 0.46875, None)
+    assert (last.rank, last.expected_quality, last.utility) == (0, None, None)
+    assert last.left_out is not None
+    assert last.left_out.code is ReasonCode.FILTERED_UNAVAILABLE
+    assert [(each.kind, each.name, each.weight) for each in explanation.features] == [
+        (FeatureKind.WORD, "capital", -0.5),
+        (FeatureKind.COUNTER, "questions", 0.25),
+    ]
+
+
+def test_an_explanation_without_a_classifier_has_no_assessment() -> None:
+    assert codec.decode_explain(rpc.ExplainResponse()).assessment is None
+
+
+def test_more_features_than_the_contract_can_count_are_named() -> None:
+    with pytest.raises(InvalidArgumentError) as raised:
+        codec.encode_explain(Query("hi"), max_features=2**31)
+    assert raised.value.field == "max_features"
+
+
 def test_reason_code_of_a_newer_server_survives() -> None:
     decision = codec.decode_route(rpc.RouteResponse(decision=pb.Decision(reasons=[pb.Reason(code=99, detail="new")])))
     assert (decision.reasons[0].code, decision.reasons[0].detail) == (99, "new")
@@ -281,8 +328,13 @@ def test_stats_are_keyed_and_timed_in_utc() -> None:
             models=[rpc.ModelStats(model="m", decisions=2, answers=1, failures=1, cost_usd=0.5)],
             tiers=[rpc.TierStats(tier=1, decisions=2)],
             errors=[rpc.ErrorStats(reason="QUEUE_FULL", count=3)],
+            classifier=rpc.ClassifierStats(weights="w", calibration="c", calibration_load_time=start),
         )
     )
+    assert stats.classifier is not None
+    assert (stats.classifier.weights, stats.classifier.calibration) == ("w", "c")
+    assert stats.classifier.calibration_load_time == stats.start_time
+    assert codec.decode_stats(rpc.GetStatsResponse()).classifier is None
     assert stats.start_time == datetime.fromtimestamp(1_700_000_000, UTC)
     assert (stats.decisions_by_tier, stats.errors_by_reason) == ({1: 2}, {"QUEUE_FULL": 3})
     assert (stats.models[0].decisions, stats.models[0].failures, stats.models[0].cost_usd) == (2, 1, 0.5)

@@ -4,10 +4,12 @@ import pickle
 import pytest
 
 from tierway.v1 import types_pb2 as pb
-from tierway_client import AttemptOutcome, Complexity, FinishReason, ReasonCode, Role
+from tierway_client import AttemptOutcome, Complexity, FeatureKind, FinishReason, Label, ReasonCode, Role
 
 OF_CONTRACT = {
     Role: (pb.Role, "ROLE_"),
+    FeatureKind: (pb.FeatureKind, "FEATURE_KIND_"),
+    Label: (pb.Label, "LABEL_"),
     Complexity: (pb.Complexity, "COMPLEXITY_"),
     ReasonCode: (pb.ReasonCode, "REASON_CODE_"),
     FinishReason: (pb.FinishReason, "FINISH_REASON_"),

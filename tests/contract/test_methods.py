@@ -5,7 +5,7 @@ from tests.server.running import RunningServer, serving
 from tierway.v1 import router_service_pb2 as rpc
 from tierway_server.rpc.router_service import RouterService
 
-METHODS = {"Route", "RouteBatch", "Execute", "Stream", "ListModels", "GetStats"}
+METHODS = {"Route", "Explain", "RouteBatch", "Execute", "Stream", "ListModels", "GetStats"}
 
 
 def test_the_methods_of_the_service_are_these() -> None:

@@ -70,7 +70,11 @@ async def test_the_clients_own_examples_work(reader: Reader) -> None:
 
 @pytest.mark.parametrize(
     "example",
-    [pytest.param(text, id=str(n)) for n, text in enumerate(document("docs/configuration.md").blocks("yaml"))],
+    [
+        pytest.param(text, id=f"{name} {n}")
+        for name in ("docs/configuration.md", "docs/routing.md")
+        for n, text in enumerate(document(name).blocks("yaml"))
+    ],
 )
 def test_every_configuration_shown_is_one(example: str, tmp_path: Path) -> None:
     for shipped in (ROOT / "config").glob("*.yaml"):

@@ -39,6 +39,8 @@ class Reader:
 
         """
         words = shlex.split(line.replace(_GRPC, self._address("grpc")).replace(_HTTP, self._address("http")))
+        # What a reader makes is made at home: the repository stays as it is.
+        words = [str(self.home / word) if word == "calibration.json" else word for word in words]
         match words:
             case ["make", target, *settings]:
                 _check_make(target, settings)

@@ -31,6 +31,8 @@ def two_tiers(folder: Path, **server: object) -> dict[str, object]:
     return {
         "server": {"drain_grace_s": 2, **server},
         "routing": {
+            # These tests are about who answers what was decided: the class rules decide predictably.
+            "classifier": {"enabled": False},
             "floors": {"trivial": 1, "simple": 2, "moderate": 2, "complex": 2},
             "accurate_tier": 2,
             "critical_agents": ["builder_agent"],

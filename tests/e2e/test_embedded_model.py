@@ -44,7 +44,10 @@ def test_tierway_ask_streams_the_answer(embedded: Server) -> None:
 def test_tierway_route_says_what_and_why(embedded: Server) -> None:
     routed = _tierway("route", "--target", embedded.target, CAPITAL)
     assert "smollm2-135m" in routed.stdout
-    assert "cheapest" in routed.stdout.lower()
+    assert "cost_quality" in routed.stdout
+    explained = _tierway("explain", "--target", embedded.target, CAPITAL)
+    for told in ("difficulty", "smollm2-135m@smollm2", "grok-4@openrouter", "it is unavailable"):
+        assert told in explained.stdout
 
 
 def test_tierway_models_lists_the_eleven_endpoints_and_the_embedded_one(embedded: Server) -> None:

@@ -9,7 +9,7 @@ import grpc
 from tierway.v1 import router_service_pb2 as rpc
 from tierway.v1 import types_pb2 as pb
 
-R = TypeVar("R", rpc.RouteRequest, rpc.ExecuteRequest, rpc.StreamRequest)
+R = TypeVar("R", rpc.RouteRequest, rpc.ExplainRequest, rpc.ExecuteRequest, rpc.StreamRequest)
 
 TRIVIAL = "Hello there"
 SIMPLE = "Tell me in some detail how rivers find their way down to the sea"
@@ -37,6 +37,10 @@ def ask(
 
 def route(prompt: str = TRIVIAL, **more: Any) -> rpc.RouteRequest:
     return ask(rpc.RouteRequest, prompt, **more)
+
+
+def explain(prompt: str = TRIVIAL, **more: Any) -> rpc.ExplainRequest:
+    return ask(rpc.ExplainRequest, prompt, **more)
 
 
 def execute(prompt: str = TRIVIAL, **more: Any) -> rpc.ExecuteRequest:

@@ -41,7 +41,7 @@ def engine(**changes: Any) -> Document:
 
 
 def five_tiers(**server: Any) -> Document:
-    """One model and one engine of the same name in each tier; each tier falls back to the next one up."""
+    """One model and one engine of the same name in each tier; each tier falls back to the next one up. The class rules decide."""
     return {
         "server": {
             "listen": "127.0.0.1:0",
@@ -50,10 +50,17 @@ def five_tiers(**server: Any) -> Document:
             "drain_grace_s": 20.0,
             **server,
         },
-        "routing": {"task_types": {"contracts": 3}, "default_max_tokens": 128},
+        "routing": {"classifier": {"enabled": False}, "task_types": {"contracts": 3}, "default_max_tokens": 128},
         "engines": {name: engine() for name in _MODELS},
         "models": [_model(name) for name in _MODELS],
     }
+
+
+def learned(document: Document | None = None, **classifier: Any) -> Document:
+    """The same (default: five tiers) with the learned classifier deciding, by the shipped weights."""
+    document = copy.deepcopy(document or five_tiers())
+    document["routing"]["classifier"] = classifier
+    return document
 
 
 def text_only(**server: Any) -> Document:

@@ -86,7 +86,8 @@ INVALID_FIELDS: list[tuple[str, str, rpc.ExecuteRequest]] = [
     ("preferences.latency_budget", "0", budget(0)),
     ("preferences.latency_budget", "negative", budget(-0.5)),
     *[
-        ("preferences.min_compliance", f"{value}", execute(min_compliance=value))
+        (f"preferences.{name}", f"{value}", execute(**{name: value}))
+        for name in ("min_compliance", "cost_quality")
         for value in (-0.1, 1.1, math.nan, -math.inf)
     ],
     *[
@@ -119,7 +120,6 @@ OTHERS: list[tuple[str, str, str, rpc.ExecuteRequest]] = [
         "query.tools",
         rpc.ExecuteRequest(query=pb.Query(prompt="Hi", tools=[pb.Tool(name="f")])),
     ),
-    ("INVALID_ARGUMENT", "NOT_SUPPORTED", "preferences.cost_quality", execute(cost_quality=0.0)),
     ("INVALID_ARGUMENT", "NOT_SUPPORTED", "preferences.allow_escalation", execute(allow_escalation=False)),
     ("INVALID_ARGUMENT", "CONTEXT_TOO_LONG", "query", execute("word " * 20_000)),
     ("INVALID_ARGUMENT", "CONTEXT_TOO_LONG", "query", sampling(max_tokens=2**31 - 1)),
@@ -130,6 +130,7 @@ OTHERS: list[tuple[str, str, str, rpc.ExecuteRequest]] = [
         "preferences.expected_constitution_hash",
         execute(expected_constitution_hash="0" * 16),
     ),
+    ("FAILED_PRECONDITION", "CLASSIFIER_OFF", "preferences.cost_quality", execute(cost_quality=0.0)),
     ("FAILED_PRECONDITION", "NO_CANDIDATE", "preferences.min_compliance", execute(min_compliance=1.0)),
     ("FAILED_PRECONDITION", "NO_CANDIDATE", "preferences.max_cost_usd", execute(max_cost_usd=1e-12)),
     ("FAILED_PRECONDITION", "NO_CANDIDATE", "preferences.latency_budget", budget(0.001)),
@@ -225,7 +226,7 @@ async def test_an_image_for_a_fleet_that_only_reads_is_a_pin_that_nothing_satisf
         await assert_nothing_left(server)
 
 
-@pytest.mark.parametrize("method", ["Route", "RouteBatch", "Execute", "Stream", "ListModels", "GetStats"])
+@pytest.mark.parametrize("method", ["Route", "Explain", "RouteBatch", "Execute", "Stream", "ListModels", "GetStats"])
 @pytest.mark.parametrize(
     "data", [b"\x0a\x04\x0a\x02\xff\xfe", b"\x0a\x05x", b"\x0f"], ids=["invalid UTF-8", "cut short", "wire type 7"]
 )
@@ -233,7 +234,7 @@ async def test_bytes_that_are_no_message_are_refused_with_details(
     shared_server: RunningServer, method: str, data: bytes
 ) -> None:
     # For every message but the first three, these UTF-8 bytes are an unknown field, which is no fault.
-    if data.startswith(b"\x0a\x04") and method not in ("Route", "Execute", "Stream"):
+    if data.startswith(b"\x0a\x04") and method not in ("Route", "Explain", "Execute", "Stream"):
         data = {
             "RouteBatch": b"\x0a\x06\x0a\x04\x0a\x02\xff\xfe",
             "ListModels": b"\x12\x02\xff\xfe",

@@ -109,7 +109,8 @@ QUERY_PROOFS: dict[str, Proof] = {
         before=_DEMANDING, after={**_DEMANDING, "preferences": {"latency_budget": Duration(nanos=150_000_000)}}
     ),
     "preferences.min_compliance": _preferring(min_compliance=0.9),
-    "preferences.cost_quality": _unsupported(query={"prompt": TRIVIAL}, preferences={"cost_quality": 0.5}),
+    # Where there is a classifier to turn it, test_learned_routing.py turns it.
+    "preferences.cost_quality": Proof(after={"preferences": {"cost_quality": 0.5}}, refused_as="CLASSIFIER_OFF"),
     "preferences.allow_fallback": _preferring(allow_fallback=False),
     "preferences.allow_escalation": _unsupported(query={"prompt": TRIVIAL}, preferences={"allow_escalation": True}),
     "preferences.expected_constitution_hash": Proof(
@@ -166,6 +167,7 @@ ANSWER_PROOFS = {
 
 PROOFS: dict[str, dict[str, Proof]] = {
     "Route": ROUTE_PROOFS,
+    "Explain": ROUTE_PROOFS | {"max_features": Proof(after={"max_features": 101}, refused_as="INVALID_FIELD")},
     "Execute": ANSWER_PROOFS,
     "Stream": ANSWER_PROOFS,
     "RouteBatch": {
@@ -210,7 +212,7 @@ async def test_the_field_changes_the_outcome_or_is_refused(
 ) -> None:
     proof = PROOFS[method][path]
     before, after = proof.before, proof.after
-    if method in ("Route", "Execute", "Stream"):
+    if method in ("Route", "Explain", "Execute", "Stream"):
         before, after = _complete(before), _complete(after)
     kind = request_type(method)
     was = await outcome(shared_server, method, kind(**before))

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from google.rpc import error_details_pb2
 
-from tests.server.asking import COMPLEX, IMAGE, MODERATE, SIMPLE, TRIVIAL, execute, route, stream, turn, user
+from tests.server.asking import COMPLEX, IMAGE, MODERATE, SIMPLE, TRIVIAL, execute, explain, route, stream, turn, user
 from tests.server.fleet import HASH, five_tiers, only, text_only
 from tests.server.refusal import refused
 from tests.server.running import RunningServer, serving
@@ -167,6 +167,7 @@ class TestHash:
         router = shared_server.router
         calls = [
             router.Route(route()),
+            router.Explain(explain()),
             router.RouteBatch(rpc.RouteBatchRequest(requests=[route()])),
             router.Execute(execute()),
             router.ListModels(rpc.ListModelsRequest()),

@@ -11,7 +11,7 @@ Everything public is here; modules that begin with an underscore may change.
 from tierway_client._aio_client import AsyncClient
 from tierway_client._aio_stream import AsyncStream
 from tierway_client._client import Client
-from tierway_client._enums import AttemptOutcome, Complexity, FinishReason, ReasonCode, Role
+from tierway_client._enums import AttemptOutcome, Complexity, FeatureKind, FinishReason, Label, ReasonCode, Role
 from tierway_client._errors import (
     CancelledCallError,
     DeadlineExceededError,
@@ -29,7 +29,8 @@ from tierway_client._errors import (
     UnknownError,
 )
 from tierway_client._events import AttemptFailed, Delta, Event, Finished, Started
-from tierway_client._fleet import DeploymentInfo, ModelInfo, ModelStats, Stats
+from tierway_client._explanation import Assessment, Candidate, Explanation, Feature
+from tierway_client._fleet import ClassifierStats, DeploymentInfo, ModelInfo, ModelStats, Stats
 from tierway_client._query import (
     Image,
     JsonObject,
@@ -47,12 +48,15 @@ from tierway_client._version import __version__
 
 __all__ = [
     "Answer",
+    "Assessment",
     "AsyncClient",
     "AsyncStream",
     "Attempt",
     "AttemptFailed",
     "AttemptOutcome",
     "CancelledCallError",
+    "Candidate",
+    "ClassifierStats",
     "Client",
     "Complexity",
     "DeadlineExceededError",
@@ -60,7 +64,10 @@ __all__ = [
     "Delta",
     "DeploymentInfo",
     "Event",
+    "Explanation",
     "FailedPreconditionError",
+    "Feature",
+    "FeatureKind",
     "FieldViolation",
     "FinishReason",
     "Finished",
@@ -69,6 +76,7 @@ __all__ = [
     "InvalidArgumentError",
     "JsonObject",
     "JsonSchema",
+    "Label",
     "Message",
     "ModelInfo",
     "ModelStats",

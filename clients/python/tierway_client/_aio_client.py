@@ -15,6 +15,7 @@ from tierway_client._aio_stream import AsyncStream
 from tierway_client._attempts import Attempts, CallPolicy
 from tierway_client._channel import call_metadata, channel_options
 from tierway_client._errors import TierwayError
+from tierway_client._explanation import Explanation
 from tierway_client._fleet import ModelInfo, Stats
 from tierway_client._query import Query, QueryFields
 from tierway_client._results import Answer, Decision
@@ -81,6 +82,25 @@ class AsyncClient:
         """Decides only: which model would answer, at which cost, and why. The fields are those of `Query`."""
         request = _codec.encode_request(rpc.RouteRequest, Query(prompt, **fields))
         return _codec.decode_route(await self._call(self._stub.Route, request, self._policy.begin(timeout_s)))
+
+    async def explain(
+        self,
+        prompt: str | None = None,
+        *,
+        max_features: int = 10,
+        timeout_s: float | None = None,
+        **fields: Unpack[QueryFields],
+    ) -> Explanation:
+        """Decides as `route` does, and lays open by what. The fields are those of `Query`.
+
+        Args:
+            prompt: One user turn as plain text.
+            max_features: The most features to list, 0 to 100.
+            timeout_s: The deadline in seconds. Default: the client's.
+            fields: The other fields of `Query`.
+        """
+        request = _codec.encode_explain(Query(prompt, **fields), max_features=max_features)
+        return _codec.decode_explain(await self._call(self._stub.Explain, request, self._policy.begin(timeout_s)))
 
     async def route_batch(
         self, queries: Iterable[str | Query], *, include_reasons: bool = False, timeout_s: float | None = None

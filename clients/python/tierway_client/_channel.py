@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from tierway_client._version import __version__
 
 _SERVICE = "tierway.v1.RouterService"
-_REPEATABLE_METHODS = ("Route", "RouteBatch", "ListModels", "GetStats")
+_REPEATABLE_METHODS = ("Route", "Explain", "RouteBatch", "ListModels", "GetStats")
 _GENERATING_METHODS = ("Execute", "Stream")
 
 MESSAGE_BYTES = 16 * 1024 * 1024

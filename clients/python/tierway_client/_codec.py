@@ -14,19 +14,23 @@ from google.protobuf.struct_pb2 import Struct
 
 from tierway.v1 import router_service_pb2 as rpc
 from tierway.v1 import types_pb2 as pb
-from tierway_client._enums import AttemptOutcome, Complexity, FinishReason, ReasonCode
+from tierway_client._enums import AttemptOutcome, Complexity, FeatureKind, FinishReason, Label, ReasonCode
 from tierway_client._errors import InvalidArgumentError, TierwayError
 from tierway_client._events import AttemptFailed, Delta, Event, Finished, Started
-from tierway_client._fleet import DeploymentInfo, ModelInfo, ModelStats, Stats
+from tierway_client._explanation import Assessment, Candidate, Explanation, Feature
+from tierway_client._fleet import ClassifierStats, DeploymentInfo, ModelInfo, ModelStats, Stats
 from tierway_client._query import Image, JsonObject, JsonSchema, Message, Preferences, Query, Sampling, Text
 from tierway_client._results import Answer, Attempt, Decision, Reason, Timings, TokenLogprob, TopLogprob, Usage
 from tierway_client._status import error_from_result
 
-_Request = TypeVar("_Request", rpc.RouteRequest, rpc.ExecuteRequest, rpc.StreamRequest)
+_Request = TypeVar("_Request", rpc.RouteRequest, rpc.ExplainRequest, rpc.ExecuteRequest, rpc.StreamRequest)
+
+_LABELS = (Label.SIMPLE, Label.MEDIUM, Label.COMPLEX, Label.REASONING)
+"""The order of the contract's `label_probabilities`."""
 
 
 def encode_request(request_type: type[_Request], query: Query) -> _Request:
-    """The request message of Route, Execute or Stream.
+    """The request message of Route, Explain, Execute or Stream.
 
     Raises:
         InvalidArgumentError: A value does not fit the contract's type (text for a number, a number out of its range, a lone surrogate).
@@ -45,6 +49,14 @@ def encode_request(request_type: type[_Request], query: Query) -> _Request:
         return request_type(query=asked, preferences=preferences, sampling=sampling, request_id=query.request_id)
 
 
+def encode_explain(query: Query, *, max_features: int) -> rpc.ExplainRequest:
+    """The request message of Explain."""
+    request = encode_request(rpc.ExplainRequest, query)
+    with _naming("max_features"):
+        request.max_features = max_features
+    return request
+
+
 def encode_batch(queries: Iterable[str | Query], *, include_reasons: bool) -> rpc.RouteBatchRequest:
     """The request message of RouteBatch; text stands for a query of just that prompt."""
     asked = (Query(query) if isinstance(query, str) else query for query in queries)
@@ -56,6 +68,18 @@ def encode_batch(queries: Iterable[str | Query], *, include_reasons: bool) -> rp
 def decode_route(response: rpc.RouteResponse) -> Decision:
     """The reply of Route."""
     return _decision(response.decision, response.constitution_hash, response.request_id)
+
+
+def decode_explain(response: rpc.ExplainResponse) -> Explanation:
+    """The reply of Explain."""
+    return Explanation(
+        decision=_decision(response.decision, response.constitution_hash, response.request_id),
+        assessment=_assessment(response.assessment) if response.HasField("assessment") else None,
+        candidates=tuple(map(_candidate, response.candidates)),
+        features=tuple(
+            Feature(kind=FeatureKind(each.kind), name=each.name, weight=each.weight) for each in response.features
+        ),
+    )
 
 
 def decode_batch(response: rpc.RouteBatchResponse) -> tuple[Decision | TierwayError, ...]:
@@ -106,7 +130,7 @@ def decode_event(response: rpc.StreamResponse) -> Event | None:
                 cost_usd=finished.cost_usd,
                 timings=_timings(finished.timings),
                 finish_reason=FinishReason(finished.finish_reason),
-                confidence=finished.confidence if finished.HasField("confidence") else None,
+                confidence=_optional(finished, "confidence"),
                 attempts=_attempts(finished.attempts),
                 constitution_hash=finished.constitution_hash,
             )
@@ -156,7 +180,18 @@ def decode_stats(response: rpc.GetStatsResponse) -> Stats:
         decisions_by_tier={each.tier: each.decisions for each in response.tiers},
         errors_by_reason={each.reason: each.count for each in response.errors},
         in_flight=response.in_flight,
+        classifier=_classifier(response.classifier) if response.HasField("classifier") else None,
         constitution_hash=response.constitution_hash,
+    )
+
+
+def _classifier(stats: rpc.ClassifierStats) -> ClassifierStats:
+    return ClassifierStats(
+        weights=stats.weights,
+        calibration=stats.calibration,
+        calibration_load_time=stats.calibration_load_time.ToDatetime(tzinfo=UTC)
+        if stats.HasField("calibration_load_time")
+        else None,
     )
 
 
@@ -232,16 +267,52 @@ def _decision(decision: pb.Decision, constitution_hash: str, request_id: str) ->
         deployment=decision.deployment,
         provider=decision.provider,
         complexity=Complexity(decision.complexity),
-        confidence=decision.confidence if decision.HasField("confidence") else None,
-        reasons=tuple(
-            Reason(code=ReasonCode(reason.code), subject=reason.subject, detail=reason.detail)
-            for reason in decision.reasons
-        ),
+        confidence=_optional(decision, "confidence"),
+        expected_quality=_optional(decision, "expected_quality"),
+        difficulty=_optional(decision, "difficulty"),
+        domain=decision.domain,
+        label=Label(decision.label),
+        cost_quality=_optional(decision, "cost_quality"),
+        reasons=tuple(map(_reason, decision.reasons)),
         estimated_cost_usd=decision.estimated_cost_usd,
         fallback_chain=tuple(decision.fallback_chain),
         compliance_score=decision.compliance_score,
         constitution_hash=constitution_hash,
         request_id=request_id,
+    )
+
+
+def _reason(reason: pb.Reason) -> Reason:
+    return Reason(code=ReasonCode(reason.code), subject=reason.subject, detail=reason.detail)
+
+
+def _assessment(assessment: pb.Assessment) -> Assessment:
+    return Assessment(
+        difficulty=assessment.difficulty,
+        sigma=assessment.sigma,
+        band_pass=tuple(assessment.band_pass),
+        tier=assessment.tier,
+        domain=assessment.domain,
+        domain_probability=assessment.domain_probability,
+        label=Label(assessment.label),
+        # Not strict: a newer server may know more labels.
+        label_probabilities=dict(zip(_LABELS, assessment.label_probabilities, strict=False)),
+        confidence=assessment.confidence,
+        familiarity=assessment.familiarity,
+        gain=_optional(assessment, "gain"),
+    )
+
+
+def _candidate(candidate: pb.Candidate) -> Candidate:
+    return Candidate(
+        deployment=candidate.deployment,
+        model=candidate.model,
+        tier=candidate.tier,
+        expected_quality=_optional(candidate, "expected_quality"),
+        cost_usd=candidate.cost_usd,
+        utility=_optional(candidate, "utility"),
+        rank=candidate.rank,
+        left_out=_reason(candidate.left_out) if candidate.HasField("left_out") else None,
     )
 
 
@@ -283,6 +354,10 @@ def _logprobs(logprobs: Iterable[pb.TokenLogprob]) -> tuple[TokenLogprob, ...]:
         )
         for each in logprobs
     )
+
+
+def _optional(message: ProtoMessage, field: str) -> float | None:
+    return float(getattr(message, field)) if message.HasField(field) else None
 
 
 def _duration(seconds: float) -> Duration:

@@ -57,6 +57,36 @@ class Complexity(OpenEnum):
     """Has an image part, or speaks of one."""
 
 
+class Label(OpenEnum):
+    """What kind of query it is, in the words of those who compare routers."""
+
+    UNSPECIFIED = 0
+    """Not labelled."""
+    SIMPLE = 1
+    """Asks for a fact, a greeting, a short rewrite."""
+    MEDIUM = 2
+    """Asks for an explanation, a summary, a little code."""
+    COMPLEX = 3
+    """Asks for a design, several requirements at once, a larger program."""
+    REASONING = 4
+    """Asks for a proof, a derivation, a chain of steps."""
+
+
+class FeatureKind(OpenEnum):
+    """Kinds of features that the learned classifier reads."""
+
+    UNSPECIFIED = 0
+    """Not stated."""
+    COUNTER = 1
+    """A count over the whole text, such as its words, digits or lines."""
+    WORD = 2
+    """A word."""
+    PAIR = 3
+    """Two words in a row."""
+    CHARACTERS = 4
+    """Three to five characters in a row."""
+
+
 class ReasonCode(OpenEnum):
     """What happened in a decision. Treat one that is not known by the reason's `detail`."""
 
@@ -100,6 +130,12 @@ class ReasonCode(OpenEnum):
     """Left out: the caller forced another model."""
     FILTERED_LOGPROBS = 19
     """Left out: it cannot give log-probabilities."""
+    ASSESSED = 20
+    """What the learned classifier says of the query: difficulty, domain, confidence."""
+    UNSURE = 21
+    """The learned classifier is not sure enough: the complexity class sets the floor."""
+    COST_QUALITY = 22
+    """The best of expected quality against cost, as the dial weighs them, among what was left."""
 
 
 class FinishReason(OpenEnum):

@@ -91,6 +91,20 @@ class ModelStats:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClassifierStats:
+    """What the server's learned classifier works with."""
+
+    weights: str
+    """The identity of its weights, 16 hexadecimal digits."""
+
+    calibration: str
+    """The identity of its calibration, likewise; empty without one."""
+
+    calibration_load_time: datetime | None
+    """When that calibration was loaded, in UTC; None without one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stats:
     """What the server has done since it started."""
 
@@ -108,6 +122,9 @@ class Stats:
 
     in_flight: int
     """Answers that are being generated now."""
+
+    classifier: ClassifierStats | None
+    """What the learned classifier works with; None where it is turned off."""
 
     constitution_hash: str
     """The constitutional hash under which the server decides."""

@@ -114,7 +114,7 @@ class Preferences:
     """The lowest compliance score of a model that may answer, 0 to 1. Default: the configuration's floor."""
 
     cost_quality: float | None = None
-    """The dial from cheapest (0) to best (1). Default: not turned."""
+    """The dial from the cheapest model (0) to the best (1). Default: the configuration's. Needs the server's learned classifier."""
 
     allow_fallback: bool | None = None
     """Whether the fallback chain may answer when the chosen deployment fails. Default: true."""
@@ -195,7 +195,7 @@ class Query:
 
 
 class QueryFields(TypedDict, total=False):
-    """The fields of `Query` besides the prompt, as the keyword arguments of `route`, `execute` and `stream`."""
+    """The fields of `Query` besides the prompt, as the keyword arguments of `route`, `explain`, `execute` and `stream`."""
 
     messages: Sequence[Message] | None
     preferences: Preferences | None

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tierway_client._enums import AttemptOutcome, Complexity, FinishReason, ReasonCode
+from tierway_client._enums import AttemptOutcome, Complexity, FinishReason, Label, ReasonCode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,22 @@ class Decision:
     """The complexity class of the query."""
 
     confidence: float | None
-    """How sure the classifier is, 0 to 1; None while no classifier decides."""
+    """How far the learned assessment can be trusted, 0 to 1; None where the server has none, as below."""
+
+    expected_quality: float | None
+    """The probability that the chosen model answers well, 0 to 1."""
+
+    difficulty: float | None
+    """How hard the query is, on the scale of the models' abilities."""
+
+    domain: str
+    """What the query is about, such as `law`; empty where the server does not assess."""
+
+    label: Label
+    """What kind of query it is."""
+
+    cost_quality: float | None
+    """The dial that the choice was made with, 0 (cheapest) to 1 (best)."""
 
     reasons: tuple[Reason, ...]
     """Why it came out so, in the order in which it was found."""

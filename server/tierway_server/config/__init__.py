@@ -5,6 +5,7 @@ Knows neither grpc nor vllm. Values go from `app.py` to whom they concern; nothi
 
 from tierway_server.config.address import Address, parse_address
 from tierway_server.config.availability import unavailable_reason
+from tierway_server.config.classifier import calibration_path, load_weights
 from tierway_server.config.engines import EMBEDDED, EngineConfig, RestartConfig
 from tierway_server.config.loader import default_path, load, parse, redacted
 from tierway_server.config.model import Config
@@ -12,7 +13,13 @@ from tierway_server.config.models import ENGINE_PROVIDER, DeploymentConfig, Mode
 from tierway_server.config.price import PriceConfig
 from tierway_server.config.problems import ConfigError, Problem
 from tierway_server.config.references import ReferenceUnresolvedError, resolve_secret, resolve_weights
-from tierway_server.config.routing import ExpectedOutputConfig, FloorsConfig, GovernanceConfig, RoutingConfig
+from tierway_server.config.routing import (
+    ClassifierConfig,
+    ExpectedOutputConfig,
+    FloorsConfig,
+    GovernanceConfig,
+    RoutingConfig,
+)
 from tierway_server.config.schema import json_schema
 from tierway_server.config.server import ConstitutionConfig, LimitsConfig, ServerConfig
 from tierway_server.config.table import build_table
@@ -21,6 +28,7 @@ __all__ = [
     "EMBEDDED",
     "ENGINE_PROVIDER",
     "Address",
+    "ClassifierConfig",
     "Config",
     "ConfigError",
     "ConstitutionConfig",
@@ -39,9 +47,11 @@ __all__ = [
     "RoutingConfig",
     "ServerConfig",
     "build_table",
+    "calibration_path",
     "default_path",
     "json_schema",
     "load",
+    "load_weights",
     "parse",
     "parse_address",
     "redacted",

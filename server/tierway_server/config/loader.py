@@ -10,6 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from tierway_server.config import settings, source
+from tierway_server.config.classifier import check_domains
 from tierway_server.config.complaints import complaints
 from tierway_server.config.crosscheck import cross_check
 from tierway_server.config.model import Config
@@ -90,6 +91,7 @@ def _table_findings(config: Config) -> Iterator[tuple[Location, str]]:
     except ConfigError as error:
         for problem in error.problems:
             yield location_of(problem.path), problem.message
+    yield from check_domains(config)
 
 
 def _as_tree(value: object) -> Node:

@@ -21,6 +21,7 @@ UNNAMED = "unnamed"
 
 _NO_BASE_URL = 'must be an "http:" or "https:" address'
 
+_Ability = Annotated[float, Field(ge=-10, le=10)]
 _Context = Annotated[int, Field(ge=16, le=16_777_216)]
 
 
@@ -103,6 +104,13 @@ class ModelConfig(Section):
 
     compliance: Score
     """Compliance score, 0 to 1."""
+
+    ability: _Ability | None = None
+    """How able it is, on the scale of difficulty, -10 to 10: it answers half of the queries well that are as difficult as it is able.
+    Default, by tier: -1.5, 0, 1, 1.8, 2.4."""
+
+    ability_by_domain: Mapping[str, _Ability] = {}
+    """How able it is in some domains, by their names; elsewhere `ability` holds."""
 
     vision: bool = False
     """Whether it can see images."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
-from tierway_server.config.section import Items, Name, Score, Section, Tier
+from tierway_server.config.references import check_variables
+from tierway_server.config.section import Items, Name, Score, Seconds, Section, Tier
 
 _Tokens = Annotated[int, Field(ge=1, le=1_000_000)]
+_Path = Annotated[str, StringConstraints(min_length=1, max_length=4096), AfterValidator(check_variables)]
 _Term = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 
 
@@ -63,8 +65,33 @@ class GovernanceConfig(Section):
     """Terms, of one to four words, by which they are known; upper and lower case are alike in ASCII."""
 
 
+class ClassifierConfig(Section):
+    """The learned classifier: what it works with, and how far it is trusted."""
+
+    enabled: bool = True
+    """Whether it decides. Without it the floor of the complexity class holds, and the cheapest model at or above it answers."""
+
+    weights: _Path | None = None
+    """File of its weights. `~` and `${NAME}` are expanded. Default: the shipped ones."""
+
+    min_confidence: Score = 0.5
+    """Confidence from which its assessment replaces the floors of the complexity classes, 0 to 1."""
+
+    calibration: _Path | None = None
+    """File that `tierway fit` wrote, for these weights. Loaded again when it changes, and on SIGHUP. Default: none."""
+
+    calibration_check_s: Seconds = 5.0
+    """How often, in seconds, the file is looked at for changes."""
+
+
 class RoutingConfig(Section):
     """How a request finds its tier."""
+
+    classifier: ClassifierConfig = ClassifierConfig()
+    """How the difficulty of a query is judged."""
+
+    cost_quality: Score = 0.5
+    """The dial of requests that state none: from 0, the cheapest model, to 1, the best whatever it costs. Needs the classifier."""
 
     floors: FloorsConfig = FloorsConfig()
     """Lowest tier for each complexity class."""

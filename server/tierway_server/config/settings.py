@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from types import NoneType
+from typing import Annotated, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -77,8 +79,16 @@ def _read(text: str, kind: _Kind) -> Scalar:
 
 
 def _scalars(prefix: str, annotation: object) -> Iterator[tuple[str, _Kind]]:
+    annotation = _stated(annotation)
     if annotation in (str, int, float, bool):
         yield prefix, annotation
     elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
         for name, field in annotation.model_fields.items():
             yield from _scalars(f"{prefix}.{name}", field.annotation)
+
+
+def _stated(annotation: object) -> object:
+    """The type of a value that is stated: that of `str | None` is `str`."""
+    if NoneType in get_args(annotation):
+        [annotation] = [each for each in get_args(annotation) if each is not NoneType]
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation

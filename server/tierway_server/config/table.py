@@ -1,4 +1,4 @@
-"""Turns a configuration into the table that the core decides on. The one place of this package that knows the core."""
+"""Turns a configuration into the table that the core decides on. Beside `classifier`, the one place of this package that knows the core."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from tierway_server.config.price import picousd_per_token
 from tierway_server.config.problems import ConfigError, Problem
 from tierway_server.config.routing import ExpectedOutputConfig, FloorsConfig, RoutingConfig
 
+_ABILITY = {1: -1.5, 2: 0.0, 3: 1.0, 4: 1.8, 5: 2.4}
 _EXPECTED_LATENCY_S = {1: 0.05, 2: 0.1, 3: 0.2, 4: 0.6, 5: 0.9}
 
 # Where the core names a thing otherwise than the file does.
@@ -18,6 +19,7 @@ _FILE_PATHS = (
     (re.compile(r"\.cached_input_picousd\b"), ".price_usd_per_million_tokens.cached_input"),
     (re.compile(r"\.(input|output)_picousd\b"), r".price_usd_per_million_tokens.\1"),
     (re.compile(r"\bgovernance_(tier|terms)\b"), r"governance.\1"),
+    (re.compile(r"\brouting\.min_confidence\b"), "routing.classifier.min_confidence"),
 )
 
 
@@ -39,6 +41,8 @@ def _model(config: Config, model: ModelConfig) -> ModelSpec:
         name=model.name,
         tier=model.tier,
         compliance=model.compliance,
+        ability=_ABILITY[model.tier] if model.ability is None else model.ability,
+        ability_by_domain=dict(model.ability_by_domain),
         vision=model.vision,
         response_format=model.response_format,
         logprobs=model.logprobs,
@@ -72,6 +76,9 @@ def _routing(routing: RoutingConfig) -> RoutingSpec:
         task_types=dict(routing.task_types),
         expected_output_tokens=_by_complexity(routing.expected_output_tokens),
         min_compliance=routing.min_compliance,
+        classifier=routing.classifier.enabled,
+        min_confidence=routing.classifier.min_confidence,
+        cost_quality=routing.cost_quality,
     )
 
 

@@ -15,7 +15,7 @@ from tierway_core import InvalidTextError, Request, estimate_tokens
 from tierway_server.backends.base import Message, Role, Sampling
 from tierway_server.errors import InvalidRequestError, NotSupportedError
 
-Query = router_pb.RouteRequest | router_pb.ExecuteRequest | router_pb.StreamRequest
+Query = router_pb.RouteRequest | router_pb.ExplainRequest | router_pb.ExecuteRequest | router_pb.StreamRequest
 M = TypeVar("M", bound=ProtoMessage)
 
 _PICO_USD = 1e12
@@ -25,7 +25,7 @@ _MAX_STOPS, _MAX_STOP_CHARACTERS = 16, 256
 _NO_SAMPLING = Sampling()
 _NOTHING: Mapping[str, Any] = {}
 # Preferences of the contract whose behaviour is not built yet.
-_NOT_SUPPORTED = ("cost_quality", "allow_escalation")
+_NOT_SUPPORTED = ("allow_escalation",)
 _ROLES = frozenset(role.value for role in Role)
 _IMAGE_TYPES = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif"})
 
@@ -251,10 +251,12 @@ def _preferences(preferences: types_pb.Preferences) -> dict[str, Any]:
         if budget_s <= 0:
             raise InvalidRequestError("must be above 0", field="preferences.latency_budget")
         stated["latency_budget_s"] = budget_s
-    if preferences.HasField("min_compliance"):
-        if not 0 <= preferences.min_compliance <= 1:
-            raise InvalidRequestError("must be 0 to 1", field="preferences.min_compliance")
-        stated["min_compliance"] = preferences.min_compliance
+    for name in ("min_compliance", "cost_quality"):
+        if preferences.HasField(name):
+            share = getattr(preferences, name)
+            if not 0 <= share <= 1:  # false for NaN, too
+                raise InvalidRequestError("must be 0 to 1", field=f"preferences.{name}")
+            stated[name] = share
     if preferences.HasField("allow_fallback"):
         stated["allow_fallback"] = preferences.allow_fallback
     return stated

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
 
@@ -16,6 +17,8 @@ PICO = 1e-12
 
 # Field 1 of RouteResponse, length-delimited.
 _DECISION_TAG = bytes([router_pb.RouteResponse.DECISION_FIELD_NUMBER << 3 | 2])
+
+_LABELS: Mapping[str, int] = {name.removeprefix("LABEL_"): number for name, number in types_pb.Label.items() if number}
 
 # Some 100 bytes each; in traffic of many lengths a few thousand come again.
 _MOST_KEPT = 4_096
@@ -42,6 +45,7 @@ class DecisionEncoder:
             decision_id=decision_id,
             complexity=decision.complexity.value,  # type: ignore[arg-type]  # open enums are ints
             estimated_cost_usd=decision.estimated_cost_picousd * PICO,
+            **_assessed(decision),
         ).SerializeToString()
         if not is_explained:
             return own + self._chosen[decision.deployment]
@@ -78,6 +82,26 @@ class _Parts:
                 self._kept.clear()
             known = self._kept[key] = self._encoded(decision)
         return known
+
+
+def _assessed(decision: Decision) -> dict[str, Any]:
+    """What the classifier adds to a decision."""
+    assessment = decision.assessment
+    if assessment is None:
+        return {}
+    return {
+        "confidence": assessment.confidence,
+        "expected_quality": decision.expected_quality,
+        "difficulty": assessment.difficulty,
+        "domain": assessment.domain,
+        "label": label(assessment.label),
+        "cost_quality": decision.cost_quality,
+    }
+
+
+def label(name: str) -> int:
+    """The contract's number for a label of the core."""
+    return _LABELS[name]
 
 
 def _chosen(deployment: Deployment) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from prometheus_client.registry import Collector
@@ -15,6 +15,7 @@ from tierway_core import Table
 from tierway_core.table import ModelSpec
 from tierway_server.backends.base import Availability
 from tierway_server.errors import InvalidRequestError
+from tierway_server.flow.decide import Deciding
 from tierway_server.rpc.encode import PICO, duration
 from tierway_server.telemetry.metrics import Metrics
 
@@ -32,6 +33,7 @@ class Fleet:
         availabilities: Sequence[Availability],
         constitution_hash: str,
         metrics: Metrics,
+        deciding: Callable[[], Deciding],
         started_s: float,
     ) -> None:
         """Describe a fleet.
@@ -41,6 +43,7 @@ class Fleet:
             availabilities: of each deployment; a live list that its owner updates.
             constitution_hash: comes with every reply.
             metrics: what has been counted.
+            deciding: tells what decisions are made with now.
             started_s: when the server started, Unix time.
 
         """
@@ -48,6 +51,7 @@ class Fleet:
         self._availabilities = availabilities
         self._constitution_hash = constitution_hash
         self._metrics = metrics
+        self._deciding = deciding
         self._start_time = Timestamp()
         self._start_time.FromMilliseconds(round(started_s * 1000))
         self._models = sorted(
@@ -99,7 +103,17 @@ class Fleet:
             ],
             in_flight=in_flight,
             constitution_hash=self._constitution_hash,
+            classifier=self._classifier(),
         )
+
+    def _classifier(self) -> pb.ClassifierStats | None:
+        deciding = self._deciding()
+        if deciding.classifier is None:
+            return None
+        stats = pb.ClassifierStats(weights=deciding.classifier.weights.identity, calibration=deciding.calibration)
+        if deciding.calibrated_s is not None:
+            stats.calibration_load_time.FromMilliseconds(round(deciding.calibrated_s * 1000))
+        return stats
 
     def _model(self, model: ModelSpec) -> pb.Model:
         return pb.Model(

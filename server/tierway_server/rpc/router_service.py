@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable
@@ -20,6 +21,7 @@ from tierway_server.flow.ids import uuid7
 from tierway_server.rpc import encode, pipeline
 from tierway_server.rpc.call import Call, checked_request_id
 from tierway_server.rpc.decode import Asked, asked, parse
+from tierway_server.rpc.explain import explanation, features_wanted
 from tierway_server.rpc.fleet import Fleet
 from tierway_server.rpc.status import code_of
 from tierway_server.telemetry import semconv
@@ -68,6 +70,7 @@ class RouterService:
         answering = (pipeline.drained(self._drain), pipeline.deadline(self._default_deadline_s, self._max_deadline_s))
         methods = {
             "Route": self._handler("Route", self.route),
+            "Explain": self._handler("Explain", self.explain),
             "RouteBatch": self._handler("RouteBatch", self.route_batch),
             "Execute": self._handler("Execute", self.execute, *answering),
             "Stream": self._handler("Stream", self.stream, *answering, streams=True),
@@ -85,6 +88,19 @@ class RouterService:
         return encode.route_response(
             self._decisions.encode(decision, uuid7()), self._constitution_hash, call.request_id
         )
+
+    async def explain(self, data: bytes, call: Call) -> bytes:
+        """Decide, and lay the decision open."""
+        request = parse(pb.ExplainRequest, data)
+        call.identify(request.request_id)
+        most_features = features_wanted(request)
+        wanted = asked(request, len(data), self._prompt_bytes)
+        decision = self._decider.consider(wanted.core, wanted.expected_constitution_hash)
+        # Beside the loop: nobody's decision waits for an explanation.
+        reply = await asyncio.to_thread(explanation, decision, most_features)
+        reply.decision.MergeFromString(self._decisions.encode(decision, uuid7()))
+        reply.constitution_hash, reply.request_id = self._constitution_hash, call.request_id
+        return reply.SerializeToString()
 
     async def route_batch(self, data: bytes, call: Call) -> bytes:
         """Decide for many; each fails alone."""

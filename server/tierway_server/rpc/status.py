@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from tierway_server.errors import (
+    ClassifierOffError,
     ConstitutionMismatchError,
     DeadlineError,
     InternalError,
@@ -25,6 +26,7 @@ CODES: dict[type[TierwayError], grpc.StatusCode] = {
     UnknownModelError: grpc.StatusCode.NOT_FOUND,
     UnsatisfiableError: grpc.StatusCode.FAILED_PRECONDITION,
     ConstitutionMismatchError: grpc.StatusCode.FAILED_PRECONDITION,
+    ClassifierOffError: grpc.StatusCode.FAILED_PRECONDITION,
     UnavailableError: grpc.StatusCode.UNAVAILABLE,
     DeadlineError: grpc.StatusCode.DEADLINE_EXCEEDED,
     InternalError: grpc.StatusCode.INTERNAL,
@@ -68,7 +70,7 @@ def status_of(error: TierwayError, request_id: str) -> status_pb2.Status:
                 resource_type="model", resource_name=error.metadata.get("model", ""), description=error.message
             )
         )
-    elif isinstance(error, UnsatisfiableError | ConstitutionMismatchError):
+    elif isinstance(error, UnsatisfiableError | ConstitutionMismatchError | ClassifierOffError):
         unmet = error_details_pb2.PreconditionFailure.Violation(
             type=error.reason, subject=error.field, description=error.message
         )

@@ -42,6 +42,14 @@ class Metrics:
         self._decision_s = Spreads(
             semconv.DECISION_SECONDS, "Time that one decision took.", _DECISION_BUCKETS_S, (), self.registry
         ).labels()
+        self._unsure = Tallies(
+            semconv.UNSURE, "Decisions for which the classifier was not sure enough.", (), self.registry
+        ).labels()
+        self._calibration_loads = self._counter(
+            semconv.CALIBRATION_LOADS, "Calibrations that were loaded or refused while serving.", "outcome"
+        )
+        for outcome in ("loaded", "refused"):
+            self._calibration_loads.labels(outcome)
         self._ttft_s = self._histogram(
             semconv.TTFT_SECONDS, "Time from arrival to the first token.", _TTFT_BUCKETS_S, "model"
         )
@@ -64,7 +72,17 @@ class Metrics:
         if counter is None:
             counter = self._decided[key] = self.decisions.labels(str(key[0]), key[1], decision.complexity.name.lower())
         counter.count += 1
+        if not decision.is_sure and decision.confidence is not None:
+            self._unsure.count += 1
         self._decision_s.observe(duration_s)
+
+    def calibration_loaded(self) -> None:
+        """Count a calibration that decides from now on."""
+        self._calibration_loads.labels("loaded").inc()
+
+    def calibration_refused(self) -> None:
+        """Count a calibration that could not be used."""
+        self._calibration_loads.labels("refused").inc()
 
     def try_answered(self, deployment: str) -> None:
         """Count a try that answered."""

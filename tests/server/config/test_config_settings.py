@@ -74,6 +74,9 @@ def test_flag_wins_over_environment_and_environment_over_file(load_small):
         ("server.limits.batch_requests", "10", 10),
         ("routing.floors.trivial", " 2", 2),
         ("routing.governance.tier", "3", 3),
+        ("routing.cost_quality", "0.25", 0.25),
+        ("routing.classifier.enabled", "false", False),
+        ("routing.classifier.calibration", "/etc/tierway/calibration.json", "/etc/tierway/calibration.json"),
         ("constitution.hash", "0123456789012345", "0123456789012345"),
     ],
 )

@@ -72,6 +72,16 @@ def test_five_tiers_are_the_eleven_endpoints():
     assert list(endpoints) == list(ENDPOINTS)
 
 
+def test_every_shipped_model_states_its_ability_and_stronger_ones_have_more():
+    models = {model.name: model for model in load(None, environ={}).models}
+    assert [name for name, model in models.items() if model.ability is None] == []
+    by_ability = sorted(models, key=lambda name: models[name].ability)
+    assert by_ability[0] == "smollm2-135m"
+    assert by_ability[-1] == "grok-4"
+    qwens = ["qwen3-0.6b", "qwen3-1.7b", "qwen3-4b", "qwen3-32b"]
+    assert sorted(qwens, key=by_ability.index) == qwens
+
+
 def test_every_chain_but_the_last_leaves_its_provider():
     table = build_table(load(FIVE_TIERS, environ={}))
     provider = {each.model.name: each.spec.provider for each in table.deployments}
@@ -111,9 +121,9 @@ def test_log_of_the_start_is_the_configuration_again_and_holds_no_secret():
 
 def test_face_is_frozen():
     assert sorted(face.__all__) == [
-        "Address", "Config", "ConfigError", "ConstitutionConfig", "DeploymentConfig", "EMBEDDED", "ENGINE_PROVIDER",
-        "EngineConfig", "ExpectedOutputConfig", "FloorsConfig", "GovernanceConfig", "LimitsConfig", "ModelConfig",
-        "PriceConfig", "Problem", "ProviderConfig", "ReferenceUnresolvedError", "RestartConfig", "RoutingConfig",
-        "ServerConfig", "build_table", "default_path", "json_schema", "load", "parse", "parse_address", "redacted",
-        "resolve_secret", "resolve_weights", "unavailable_reason",
+        "Address", "ClassifierConfig", "Config", "ConfigError", "ConstitutionConfig", "DeploymentConfig", "EMBEDDED",
+        "ENGINE_PROVIDER", "EngineConfig", "ExpectedOutputConfig", "FloorsConfig", "GovernanceConfig", "LimitsConfig",
+        "ModelConfig", "PriceConfig", "Problem", "ProviderConfig", "ReferenceUnresolvedError", "RestartConfig",
+        "RoutingConfig", "ServerConfig", "build_table", "calibration_path", "default_path", "json_schema", "load",
+        "load_weights", "parse", "parse_address", "redacted", "resolve_secret", "resolve_weights", "unavailable_reason",
     ]  # fmt: skip

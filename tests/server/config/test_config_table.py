@@ -51,8 +51,23 @@ def test_cached_input_costs_what_input_costs_unless_stated(small):
     assert (second.input_picousd, second.cached_input_picousd, second.output_picousd) == (800_000, 400_000, 1_200_000)
 
 
+def test_ability_is_the_stated_one_or_its_tier_s(small):
+    small["models"][1] |= {"ability": -0.25, "ability_by_domain": {"law": 1.5}}
+    first, second = build_table(parse(small)).models
+    assert (first.ability, dict(first.ability_by_domain)) == (-1.5, {})
+    assert (second.ability, dict(second.ability_by_domain)) == (-0.25, {"law": 1.5})
+
+
+@pytest.mark.parametrize(("tier", "ability"), [(1, -1.5), (2, 0.0), (3, 1.0), (4, 1.8), (5, 2.4)])
+def test_each_tier_has_an_ability_to_begin_with(small, tier, ability):
+    small["models"][0]["tier"] = tier
+    assert build_table(parse(small)).models[0].ability == ability
+
+
 def test_routing_reaches_the_table(small):
     small["routing"] = {
+        "classifier": {"enabled": False, "min_confidence": 0.75},
+        "cost_quality": 0.25,
         "floors": {"trivial": 2},
         "accurate_tier": 3,
         "critical_agents": ["auditor"],
@@ -69,6 +84,7 @@ def test_routing_reaches_the_table(small):
         Complexity.COMPLEX: 4,
     }
     assert (routing.accurate_tier, routing.governance_tier, routing.min_compliance) == (3, 4, 0.5)
+    assert (routing.classifier, routing.min_confidence, routing.cost_quality) == (False, 0.75, 0.25)
     assert (routing.critical_agents, routing.governance_terms) == ({"auditor"}, ("charter",))
     assert dict(routing.task_types) == {"summary": 2}
     assert routing.expected_output_tokens[Complexity.COMPLEX] == 9

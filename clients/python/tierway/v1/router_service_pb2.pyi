@@ -33,6 +33,36 @@ class RouteResponse(_message.Message):
     request_id: str
     def __init__(self, decision: _Optional[_Union[_types_pb2.Decision, _Mapping]] = ..., constitution_hash: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
 
+class ExplainRequest(_message.Message):
+    __slots__ = ("query", "preferences", "sampling", "request_id", "max_features")
+    QUERY_FIELD_NUMBER: _ClassVar[int]
+    PREFERENCES_FIELD_NUMBER: _ClassVar[int]
+    SAMPLING_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    MAX_FEATURES_FIELD_NUMBER: _ClassVar[int]
+    query: _types_pb2.Query
+    preferences: _types_pb2.Preferences
+    sampling: _types_pb2.Sampling
+    request_id: str
+    max_features: int
+    def __init__(self, query: _Optional[_Union[_types_pb2.Query, _Mapping]] = ..., preferences: _Optional[_Union[_types_pb2.Preferences, _Mapping]] = ..., sampling: _Optional[_Union[_types_pb2.Sampling, _Mapping]] = ..., request_id: _Optional[str] = ..., max_features: _Optional[int] = ...) -> None: ...
+
+class ExplainResponse(_message.Message):
+    __slots__ = ("decision", "constitution_hash", "request_id", "assessment", "candidates", "features")
+    DECISION_FIELD_NUMBER: _ClassVar[int]
+    CONSTITUTION_HASH_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    ASSESSMENT_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATES_FIELD_NUMBER: _ClassVar[int]
+    FEATURES_FIELD_NUMBER: _ClassVar[int]
+    decision: _types_pb2.Decision
+    constitution_hash: str
+    request_id: str
+    assessment: _types_pb2.Assessment
+    candidates: _containers.RepeatedCompositeFieldContainer[_types_pb2.Candidate]
+    features: _containers.RepeatedCompositeFieldContainer[_types_pb2.Feature]
+    def __init__(self, decision: _Optional[_Union[_types_pb2.Decision, _Mapping]] = ..., constitution_hash: _Optional[str] = ..., request_id: _Optional[str] = ..., assessment: _Optional[_Union[_types_pb2.Assessment, _Mapping]] = ..., candidates: _Optional[_Iterable[_Union[_types_pb2.Candidate, _Mapping]]] = ..., features: _Optional[_Iterable[_Union[_types_pb2.Feature, _Mapping]]] = ...) -> None: ...
+
 class RouteBatchRequest(_message.Message):
     __slots__ = ("requests", "include_reasons")
     REQUESTS_FIELD_NUMBER: _ClassVar[int]
@@ -230,20 +260,32 @@ class GetStatsRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetStatsResponse(_message.Message):
-    __slots__ = ("start_time", "models", "tiers", "errors", "in_flight", "constitution_hash")
+    __slots__ = ("start_time", "models", "tiers", "errors", "in_flight", "constitution_hash", "classifier")
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     MODELS_FIELD_NUMBER: _ClassVar[int]
     TIERS_FIELD_NUMBER: _ClassVar[int]
     ERRORS_FIELD_NUMBER: _ClassVar[int]
     IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
     CONSTITUTION_HASH_FIELD_NUMBER: _ClassVar[int]
+    CLASSIFIER_FIELD_NUMBER: _ClassVar[int]
     start_time: _timestamp_pb2.Timestamp
     models: _containers.RepeatedCompositeFieldContainer[ModelStats]
     tiers: _containers.RepeatedCompositeFieldContainer[TierStats]
     errors: _containers.RepeatedCompositeFieldContainer[ErrorStats]
     in_flight: int
     constitution_hash: str
-    def __init__(self, start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., models: _Optional[_Iterable[_Union[ModelStats, _Mapping]]] = ..., tiers: _Optional[_Iterable[_Union[TierStats, _Mapping]]] = ..., errors: _Optional[_Iterable[_Union[ErrorStats, _Mapping]]] = ..., in_flight: _Optional[int] = ..., constitution_hash: _Optional[str] = ...) -> None: ...
+    classifier: ClassifierStats
+    def __init__(self, start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., models: _Optional[_Iterable[_Union[ModelStats, _Mapping]]] = ..., tiers: _Optional[_Iterable[_Union[TierStats, _Mapping]]] = ..., errors: _Optional[_Iterable[_Union[ErrorStats, _Mapping]]] = ..., in_flight: _Optional[int] = ..., constitution_hash: _Optional[str] = ..., classifier: _Optional[_Union[ClassifierStats, _Mapping]] = ...) -> None: ...
+
+class ClassifierStats(_message.Message):
+    __slots__ = ("weights", "calibration", "calibration_load_time")
+    WEIGHTS_FIELD_NUMBER: _ClassVar[int]
+    CALIBRATION_FIELD_NUMBER: _ClassVar[int]
+    CALIBRATION_LOAD_TIME_FIELD_NUMBER: _ClassVar[int]
+    weights: str
+    calibration: str
+    calibration_load_time: _timestamp_pb2.Timestamp
+    def __init__(self, weights: _Optional[str] = ..., calibration: _Optional[str] = ..., calibration_load_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ModelStats(_message.Message):
     __slots__ = ("model", "decisions", "answers", "failures", "usage", "cost_usd")

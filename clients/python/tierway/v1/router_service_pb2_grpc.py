@@ -46,6 +46,11 @@ class RouterServiceStub:
                 request_serializer=tierway_dot_v1_dot_router__service__pb2.RouteRequest.SerializeToString,
                 response_deserializer=tierway_dot_v1_dot_router__service__pb2.RouteResponse.FromString,
                 _registered_method=True)
+        self.Explain = channel.unary_unary(
+                '/tierway.v1.RouterService/Explain',
+                request_serializer=tierway_dot_v1_dot_router__service__pb2.ExplainRequest.SerializeToString,
+                response_deserializer=tierway_dot_v1_dot_router__service__pb2.ExplainResponse.FromString,
+                _registered_method=True)
         self.RouteBatch = channel.unary_unary(
                 '/tierway.v1.RouterService/RouteBatch',
                 request_serializer=tierway_dot_v1_dot_router__service__pb2.RouteBatchRequest.SerializeToString,
@@ -87,7 +92,17 @@ class RouterServiceServicer:
         """Decides only: which model would answer, what it would cost, and why. Never waits for a model.
 
         Errors: INVALID_ARGUMENT (a field), NOT_FOUND (`force_model`), FAILED_PRECONDITION (`PIN_UNSATISFIABLE`, `NO_CANDIDATE`,
-        `CONSTITUTION_MISMATCH`), UNAVAILABLE (`NO_DEPLOYMENT_AVAILABLE`).
+        `CONSTITUTION_MISMATCH`, `CLASSIFIER_OFF`), UNAVAILABLE (`NO_DEPLOYMENT_AVAILABLE`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Explain(self, request, context):
+        """Decides as Route does, and lays open what the decision was made of: what the classifier read from the query and by which features,
+        what every deployment was worth, which filter left it out. Costs some milliseconds, and is not counted as a decision.
+
+        Errors: those of Route.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -142,6 +157,11 @@ def add_RouterServiceServicer_to_server(servicer, server):
                     servicer.Route,
                     request_deserializer=tierway_dot_v1_dot_router__service__pb2.RouteRequest.FromString,
                     response_serializer=tierway_dot_v1_dot_router__service__pb2.RouteResponse.SerializeToString,
+            ),
+            'Explain': grpc.unary_unary_rpc_method_handler(
+                    servicer.Explain,
+                    request_deserializer=tierway_dot_v1_dot_router__service__pb2.ExplainRequest.FromString,
+                    response_serializer=tierway_dot_v1_dot_router__service__pb2.ExplainResponse.SerializeToString,
             ),
             'RouteBatch': grpc.unary_unary_rpc_method_handler(
                     servicer.RouteBatch,
@@ -203,6 +223,33 @@ class RouterService:
             '/tierway.v1.RouterService/Route',
             tierway_dot_v1_dot_router__service__pb2.RouteRequest.SerializeToString,
             tierway_dot_v1_dot_router__service__pb2.RouteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Explain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tierway.v1.RouterService/Explain',
+            tierway_dot_v1_dot_router__service__pb2.ExplainRequest.SerializeToString,
+            tierway_dot_v1_dot_router__service__pb2.ExplainResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -18,6 +18,22 @@ class Role(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ROLE_USER: _ClassVar[Role]
     ROLE_ASSISTANT: _ClassVar[Role]
 
+class Label(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    LABEL_UNSPECIFIED: _ClassVar[Label]
+    LABEL_SIMPLE: _ClassVar[Label]
+    LABEL_MEDIUM: _ClassVar[Label]
+    LABEL_COMPLEX: _ClassVar[Label]
+    LABEL_REASONING: _ClassVar[Label]
+
+class FeatureKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    FEATURE_KIND_UNSPECIFIED: _ClassVar[FeatureKind]
+    FEATURE_KIND_COUNTER: _ClassVar[FeatureKind]
+    FEATURE_KIND_WORD: _ClassVar[FeatureKind]
+    FEATURE_KIND_PAIR: _ClassVar[FeatureKind]
+    FEATURE_KIND_CHARACTERS: _ClassVar[FeatureKind]
+
 class Complexity(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     COMPLEXITY_UNSPECIFIED: _ClassVar[Complexity]
@@ -49,6 +65,9 @@ class ReasonCode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_CODE_FILTERED_LATENCY: _ClassVar[ReasonCode]
     REASON_CODE_FILTERED_FORCED_MODEL: _ClassVar[ReasonCode]
     REASON_CODE_FILTERED_LOGPROBS: _ClassVar[ReasonCode]
+    REASON_CODE_ASSESSED: _ClassVar[ReasonCode]
+    REASON_CODE_UNSURE: _ClassVar[ReasonCode]
+    REASON_CODE_COST_QUALITY: _ClassVar[ReasonCode]
 
 class FinishReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -66,6 +85,16 @@ ROLE_UNSPECIFIED: Role
 ROLE_SYSTEM: Role
 ROLE_USER: Role
 ROLE_ASSISTANT: Role
+LABEL_UNSPECIFIED: Label
+LABEL_SIMPLE: Label
+LABEL_MEDIUM: Label
+LABEL_COMPLEX: Label
+LABEL_REASONING: Label
+FEATURE_KIND_UNSPECIFIED: FeatureKind
+FEATURE_KIND_COUNTER: FeatureKind
+FEATURE_KIND_WORD: FeatureKind
+FEATURE_KIND_PAIR: FeatureKind
+FEATURE_KIND_CHARACTERS: FeatureKind
 COMPLEXITY_UNSPECIFIED: Complexity
 COMPLEXITY_TRIVIAL: Complexity
 COMPLEXITY_SIMPLE: Complexity
@@ -92,6 +121,9 @@ REASON_CODE_FILTERED_COST: ReasonCode
 REASON_CODE_FILTERED_LATENCY: ReasonCode
 REASON_CODE_FILTERED_FORCED_MODEL: ReasonCode
 REASON_CODE_FILTERED_LOGPROBS: ReasonCode
+REASON_CODE_ASSESSED: ReasonCode
+REASON_CODE_UNSURE: ReasonCode
+REASON_CODE_COST_QUALITY: ReasonCode
 FINISH_REASON_UNSPECIFIED: FinishReason
 FINISH_REASON_STOP: FinishReason
 FINISH_REASON_LENGTH: FinishReason
@@ -211,7 +243,7 @@ class Sampling(_message.Message):
     def __init__(self, temperature: _Optional[float] = ..., top_p: _Optional[float] = ..., top_k: _Optional[int] = ..., max_tokens: _Optional[int] = ..., stop: _Optional[_Iterable[str]] = ..., seed: _Optional[int] = ..., presence_penalty: _Optional[float] = ..., frequency_penalty: _Optional[float] = ..., top_logprobs: _Optional[int] = ...) -> None: ...
 
 class Decision(_message.Message):
-    __slots__ = ("decision_id", "tier", "model", "deployment", "provider", "complexity", "confidence", "reasons", "estimated_cost_usd", "fallback_chain", "compliance_score")
+    __slots__ = ("decision_id", "tier", "model", "deployment", "provider", "complexity", "confidence", "reasons", "estimated_cost_usd", "fallback_chain", "compliance_score", "expected_quality", "difficulty", "domain", "label", "cost_quality")
     DECISION_ID_FIELD_NUMBER: _ClassVar[int]
     TIER_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -223,6 +255,11 @@ class Decision(_message.Message):
     ESTIMATED_COST_USD_FIELD_NUMBER: _ClassVar[int]
     FALLBACK_CHAIN_FIELD_NUMBER: _ClassVar[int]
     COMPLIANCE_SCORE_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_QUALITY_FIELD_NUMBER: _ClassVar[int]
+    DIFFICULTY_FIELD_NUMBER: _ClassVar[int]
+    DOMAIN_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    COST_QUALITY_FIELD_NUMBER: _ClassVar[int]
     decision_id: str
     tier: int
     model: str
@@ -234,7 +271,68 @@ class Decision(_message.Message):
     estimated_cost_usd: float
     fallback_chain: _containers.RepeatedScalarFieldContainer[str]
     compliance_score: float
-    def __init__(self, decision_id: _Optional[str] = ..., tier: _Optional[int] = ..., model: _Optional[str] = ..., deployment: _Optional[str] = ..., provider: _Optional[str] = ..., complexity: _Optional[_Union[Complexity, str]] = ..., confidence: _Optional[float] = ..., reasons: _Optional[_Iterable[_Union[Reason, _Mapping]]] = ..., estimated_cost_usd: _Optional[float] = ..., fallback_chain: _Optional[_Iterable[str]] = ..., compliance_score: _Optional[float] = ...) -> None: ...
+    expected_quality: float
+    difficulty: float
+    domain: str
+    label: Label
+    cost_quality: float
+    def __init__(self, decision_id: _Optional[str] = ..., tier: _Optional[int] = ..., model: _Optional[str] = ..., deployment: _Optional[str] = ..., provider: _Optional[str] = ..., complexity: _Optional[_Union[Complexity, str]] = ..., confidence: _Optional[float] = ..., reasons: _Optional[_Iterable[_Union[Reason, _Mapping]]] = ..., estimated_cost_usd: _Optional[float] = ..., fallback_chain: _Optional[_Iterable[str]] = ..., compliance_score: _Optional[float] = ..., expected_quality: _Optional[float] = ..., difficulty: _Optional[float] = ..., domain: _Optional[str] = ..., label: _Optional[_Union[Label, str]] = ..., cost_quality: _Optional[float] = ...) -> None: ...
+
+class Assessment(_message.Message):
+    __slots__ = ("difficulty", "sigma", "band_pass", "tier", "domain", "domain_probability", "label", "label_probabilities", "confidence", "gain", "familiarity")
+    DIFFICULTY_FIELD_NUMBER: _ClassVar[int]
+    SIGMA_FIELD_NUMBER: _ClassVar[int]
+    BAND_PASS_FIELD_NUMBER: _ClassVar[int]
+    TIER_FIELD_NUMBER: _ClassVar[int]
+    DOMAIN_FIELD_NUMBER: _ClassVar[int]
+    DOMAIN_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    LABEL_PROBABILITIES_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    GAIN_FIELD_NUMBER: _ClassVar[int]
+    FAMILIARITY_FIELD_NUMBER: _ClassVar[int]
+    difficulty: float
+    sigma: float
+    band_pass: _containers.RepeatedScalarFieldContainer[float]
+    tier: int
+    domain: str
+    domain_probability: float
+    label: Label
+    label_probabilities: _containers.RepeatedScalarFieldContainer[float]
+    confidence: float
+    gain: float
+    familiarity: float
+    def __init__(self, difficulty: _Optional[float] = ..., sigma: _Optional[float] = ..., band_pass: _Optional[_Iterable[float]] = ..., tier: _Optional[int] = ..., domain: _Optional[str] = ..., domain_probability: _Optional[float] = ..., label: _Optional[_Union[Label, str]] = ..., label_probabilities: _Optional[_Iterable[float]] = ..., confidence: _Optional[float] = ..., gain: _Optional[float] = ..., familiarity: _Optional[float] = ...) -> None: ...
+
+class Candidate(_message.Message):
+    __slots__ = ("deployment", "model", "tier", "expected_quality", "cost_usd", "utility", "rank", "left_out")
+    DEPLOYMENT_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    TIER_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_QUALITY_FIELD_NUMBER: _ClassVar[int]
+    COST_USD_FIELD_NUMBER: _ClassVar[int]
+    UTILITY_FIELD_NUMBER: _ClassVar[int]
+    RANK_FIELD_NUMBER: _ClassVar[int]
+    LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
+    deployment: str
+    model: str
+    tier: int
+    expected_quality: float
+    cost_usd: float
+    utility: float
+    rank: int
+    left_out: Reason
+    def __init__(self, deployment: _Optional[str] = ..., model: _Optional[str] = ..., tier: _Optional[int] = ..., expected_quality: _Optional[float] = ..., cost_usd: _Optional[float] = ..., utility: _Optional[float] = ..., rank: _Optional[int] = ..., left_out: _Optional[_Union[Reason, _Mapping]] = ...) -> None: ...
+
+class Feature(_message.Message):
+    __slots__ = ("kind", "name", "weight")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    kind: FeatureKind
+    name: str
+    weight: float
+    def __init__(self, kind: _Optional[_Union[FeatureKind, str]] = ..., name: _Optional[str] = ..., weight: _Optional[float] = ...) -> None: ...
 
 class Reason(_message.Message):
     __slots__ = ("code", "subject", "detail")
