@@ -176,7 +176,7 @@ def _started(
     arms = [Arm(RAW, ("--raw", said["address"]), pid)]
     if has_vllm_grpc:
         # With its metrics, as it is served by default and as ours is.
-        arguments = {**first.vllm_arguments(), "disable_log_stats": False}
+        arguments = {key: value for key, value in first.vllm_arguments().items() if key != "disable_log_stats"}
         vllm_grpc = vllm_grpc_server(
             model, arguments, first.vllm_environment(), folder / "vllm_grpc.log", within_s=_START_S
         )
