@@ -81,6 +81,7 @@ train: test-ready ## fit the classifier's weights (ROUTING_DATA: folder of the d
 	@$(BIN)/python training/train.py --data $(ROUTING_DATA) $(ARGS)
 
 train-report: test-ready ## what weights so fitted are worth on groups, languages and data sets left out (ROUTING_DATA)
+	@$(BIN)/python training/rules.py --data $(ROUTING_DATA)
 	@$(BIN)/python training/report.py --data $(ROUTING_DATA) $(ARGS)
 
 annotate: test-ready ## the core as HTML, each line with its C and its cost: build/annotate
