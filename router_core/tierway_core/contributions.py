@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import sqrt
 
 from tierway_core.assessment import inputs
-from tierway_core.signals import COUNTERS, Signals, _Reader, window
+from tierway_core.signals import COUNTERS, Reader, Signals, window
 from tierway_core.weights import Weights
 
 __all__ = ["Contribution", "contributions"]
@@ -53,7 +53,7 @@ def contributions(weights: Weights, text: str, most: int = 10) -> tuple[Contribu
     return tuple(share for share in shares[:most] if share.weight != 0.0)
 
 
-class _NamingReader(_Reader):
+class _NamingReader(Reader):
     """Reads, and keeps what each bucket was."""
 
     def __init__(self) -> None:

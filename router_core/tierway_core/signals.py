@@ -205,13 +205,13 @@ def signals(text: str) -> Signals:
         InvalidTextError: the text holds a lone surrogate.
     """
     size, stretches = window(text)
-    reader = _Reader()
+    reader = Reader()
     for stretch in stretches:
         reader.read(stretch)
     return Signals(reader.words, reader.pairs, reader.grams, reader.counters(size))
 
 
-class _Reader:
+class Reader:
     """The state of one pass."""
 
     def __init__(self) -> None:
