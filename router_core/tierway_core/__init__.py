@@ -24,17 +24,24 @@ from tierway_core.errors import (
     NoClassifierError,
     TableError,
     UnknownModelError,
+    UnknownStrategyError,
     UnknownTaskTypeError,
     UnroutableError,
     WeightsError,
 )
+from tierway_core.policy import ArmSpec, BreakerSpec, BudgetSpec, ExperimentSpec, LimitSpec, RuleSpec, TenantSpec
 from tierway_core.specs import DeploymentSpec, ModelSpec, RoutingSpec
-from tierway_core.table import Deployment, Table
+from tierway_core.strategies import STRATEGIES
+from tierway_core.table import Deployment, Table, Tenant
 from tierway_core.types import Complexity, Features, Reason, ReasonCode, UnroutableKind
 from tierway_core.weights import Weights
 
 __all__ = [
+    "STRATEGIES",
+    "ArmSpec",
     "Assessment",
+    "BreakerSpec",
+    "BudgetSpec",
     "CalibrationError",
     "Candidate",
     "Classifier",
@@ -44,9 +51,11 @@ __all__ = [
     "Decision",
     "Deployment",
     "DeploymentSpec",
+    "ExperimentSpec",
     "Features",
     "InvalidTextError",
     "Lexicon",
+    "LimitSpec",
     "ModelSpec",
     "NoClassifierError",
     "Reason",
@@ -54,10 +63,14 @@ __all__ = [
     "Request",
     "Router",
     "RoutingSpec",
+    "RuleSpec",
     "State",
     "Table",
     "TableError",
+    "Tenant",
+    "TenantSpec",
     "UnknownModelError",
+    "UnknownStrategyError",
     "UnknownTaskTypeError",
     "UnroutableError",
     "UnroutableKind",

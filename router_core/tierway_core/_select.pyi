@@ -1,11 +1,12 @@
 from typing import final
 
 from tierway_core._classifier import Classifier
+from tierway_core._prefixes import Prefixes
 from tierway_core._state import State
 from tierway_core.assessment import Assessment
 from tierway_core.candidates import Candidate
 from tierway_core.specs import ModelSpec
-from tierway_core.table import Table
+from tierway_core.table import Table, Tenant
 from tierway_core.types import Complexity, Features, Reason
 
 @final
@@ -29,6 +30,12 @@ class Request:
         min_compliance: float = 0.0,
         allow_fallback: bool = True,
         cost_quality: float | None = None,
+        tenant: str = "",
+        deadline_s: float = ...,
+        strategy: str = "",
+        regions: frozenset[str] = ...,
+        prefix_key: int = 0,
+        sticky_key: str = "",
     ) -> None: ...
     @property
     def text(self) -> str:
@@ -78,6 +85,27 @@ class Request:
     @property
     def cost_quality(self) -> float | None:
         """The dial from cost (0) to quality (1); None: the table's own. Refused where no classifier decides."""
+    @property
+    def tenant(self) -> str:
+        """Whose request it is; a name that the table does not know stands for the default tenant, if there is one."""
+    @property
+    def deadline_s(self) -> float:
+        """The time that is left for the whole answer, in seconds. Default: infinite."""
+    @property
+    def strategy(self) -> str:
+        """The strategy that is wished for, one of `STRATEGIES`; empty: the one that rules and table say."""
+    @property
+    def regions(self) -> frozenset[str]:
+        """Regions whose deployments may answer; empty: any."""
+    @property
+    def prefix_key(self) -> int:
+        """What stands for the part of the prompt that is not judged, 64 bits: equal keys, equal beginnings. 0: unknown.
+
+        `extra_input_tokens` says how long that part is.
+        """
+    @property
+    def sticky_key(self) -> str:
+        """What experiments assign by, such as a user or a conversation: equal keys, equal arms. Empty: by chance."""
 
 @final
 class Decision:
@@ -154,7 +182,40 @@ class Decision:
         """Whether the confidence is enough for the floor of the class not to hold."""
     @property
     def cost_quality(self) -> float | None:
-        """The dial that held: the request's, else the table's; None by the rules of the class."""
+        """The dial that held, lowered where a budget runs low; None by the rules of the class.
+
+        The request's, else that of the experiment's arm, the rule, the tenant or the table.
+        """
+    @property
+    def full_cost_quality(self) -> float | None:
+        """The dial before it was lowered, `cost_quality` where it was not; None by the rules of the class."""
+    @property
+    def budget_factor(self) -> float:
+        """What the dial was multiplied by because a budget runs low, 0 to 1; 1: none does."""
+    @property
+    def strategy(self) -> str:
+        """The strategy that chose."""
+    @property
+    def figure(self) -> float:
+        """What the strategy chose by, of the chosen deployment; its module says what that is."""
+    @property
+    def tenant(self) -> Tenant | None:
+        """The tenant of the request, or the default one; None: nothing is restricted."""
+    @property
+    def budgets(self) -> tuple[int, ...]:
+        """Places of the budgets that the request is paid from, in `table.budgets`. Made when read."""
+    @property
+    def rule(self) -> str:
+        """Name of the rule that held; empty: none."""
+    @property
+    def experiment(self) -> str:
+        """Name of the experiment that took the request; empty: none."""
+    @property
+    def arm(self) -> str:
+        """Name of the experiment's arm; empty: none."""
+    @property
+    def shadow_deployment(self) -> int:
+        """Index of what the arm of a shadow experiment would have chosen; below 0: there is no such arm, or it found nothing."""
     @property
     def expected_quality(self) -> float | None:
         """The probability that the chosen model's answer is right, 0 to 1; None by the rules of the class."""
@@ -176,5 +237,7 @@ class Decision:
 
 @final
 class Router:
-    def __init__(self, table: Table, state: State, classifier: Classifier | None = None) -> None: ...
-    def decide(self, request: Request) -> Decision: ...
+    def __init__(
+        self, table: Table, state: State, classifier: Classifier | None = None, prefixes: Prefixes | None = None
+    ) -> None: ...
+    def decide(self, request: Request, now_ns: int = 0, draw: int = 0) -> Decision: ...
