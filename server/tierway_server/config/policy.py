@@ -13,7 +13,9 @@ PICOUSD_PER_USD = 10**12
 
 _Period = Annotated[float, Field(gt=0, le=315_360_000)]
 """Seconds, at most ten years."""
-_Probes = Annotated[int, Field(ge=1, le=255)]
+_Failing = Annotated[float, Field(ge=0, lt=1)]
+"""A share of failures that can be exceeded."""
+_Probes = Annotated[int, Field(ge=1, le=63)]
 _Requests = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
@@ -69,8 +71,8 @@ class BreakerConfig(Section):
     enabled: bool = True
     """Whether deployments have circuit breakers."""
 
-    error_share: Score = 0.05
-    """Share of failures within the window above which it opens, 0 to 1."""
+    error_share: _Failing = 0.05
+    """Share of failures within the window above which it opens, 0 to below 1."""
 
     min_requests: _Requests = 20
     """It never opens by fewer requests within the window."""
@@ -81,7 +83,9 @@ class BreakerConfig(Section):
     open_s: _Period = 30.0
     """It rests so many seconds, before probes are let through."""
 
-    probes: _Probes = 3
+    probes: _Failing = Annotated[float, Field(ge=0, lt=1)]
+"""A share of failures that can be exceeded."""
+_Probes = 3
     """So many probes must succeed to close it again; no more are let through at once."""
 
 
@@ -91,8 +95,8 @@ class DeploymentBreakerConfig(Section):
     enabled: bool | None = None
     """Whether this deployment has a circuit breaker."""
 
-    error_share: Score | None = None
-    """Share of failures within the window above which it opens, 0 to 1."""
+    error_share: _Failing | None = None
+    """Share of failures within the window above which it opens, 0 to below 1."""
 
     min_requests: _Requests | None = None
     """It never opens by fewer requests within the window."""

@@ -93,8 +93,8 @@ RULE, ARM = ("routing", "rules", 0), ("routing", "experiments", 0, "arms", 0)
         ),
         (("tenants", "acme", "limits"), ["free", "free"], 'tenants.acme.limits[1]: "free" is listed twice'),
         (("tenants", "acme", "budget"), "pol", 'tenants.acme.budget: unknown budget "pol"; did you mean "pool"?'),
-        (("breaker",), {"error_share": 2}, "breaker.error_share: must be at most 1"),
-        (("breaker",), {"probes": 256}, "breaker.probes: must be at most 255"),
+        (("breaker",), {"error_share": 1}, "breaker.error_share: must be below 1"),
+        (("breaker",), {"probes": 64}, "breaker.probes: must be at most 63"),
         (
             ("models", 1, "deployments", 0, "limits"),
             ["groq"],
