@@ -83,9 +83,7 @@ class BreakerConfig(Section):
     open_s: _Period = 30.0
     """It rests so many seconds, before probes are let through."""
 
-    probes: _Failing = Annotated[float, Field(ge=0, lt=1)]
-"""A share of failures that can be exceeded."""
-_Probes = 3
+    probes: _Probes = 3
     """So many probes must succeed to close it again; no more are let through at once."""
 
 
