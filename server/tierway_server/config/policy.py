@@ -52,7 +52,7 @@ class RateLimitConfig(Section):
 class BudgetConfig(Section):
     """An amount of money that tenants and agents are paid from, by its name."""
 
-    limit_usd: Annotated[float, Field(gt=0, le=9_000_000), AfterValidator(_check_exact)]
+    limit_usd: Annotated[float, Field(gt=0, le=4_000_000), AfterValidator(_check_exact)]
     """What may be spent in a period, in USD."""
 
     period_s: Annotated[float, Field(ge=0, le=315_360_000)] = 0.0

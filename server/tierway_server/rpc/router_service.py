@@ -83,7 +83,7 @@ class RouterService:
         """Decide only. Awaits nothing: no deadline can pass."""
         request = parse(pb.RouteRequest, data)
         call.identify(request.request_id)
-        core, expected_constitution_hash = judged(request, len(data), self._prompt_bytes)
+        core, expected_constitution_hash = judged(request, len(data), self._prompt_bytes, call.tenant)
         decision = self._decider.decide(core, expected_constitution_hash)
         return encode.route_response(
             self._decisions.encode(decision, uuid7()), self._constitution_hash, call.request_id
@@ -94,7 +94,7 @@ class RouterService:
         request = parse(pb.ExplainRequest, data)
         call.identify(request.request_id)
         most_features = features_wanted(request)
-        core, expected_constitution_hash = judged(request, len(data), self._prompt_bytes)
+        core, expected_constitution_hash = judged(request, len(data), self._prompt_bytes, call.tenant)
         decision = self._decider.consider(core, expected_constitution_hash)
         # Beside the loop: nobody's decision waits for an explanation.
         reply = await asyncio.to_thread(explanation, decision, most_features)
@@ -115,7 +115,7 @@ class RouterService:
             try:
                 if stated:
                     check_request_id(stated)
-                core, expected_constitution_hash = judged(request, size_bytes, self._prompt_bytes)
+                core, expected_constitution_hash = judged(request, size_bytes, self._prompt_bytes, call.tenant)
                 decision = self._decider.decide(core, expected_constitution_hash)
                 decision_id = uuid7()
                 encoded = self._decisions.encode(decision, decision_id, is_explained=is_explained)
@@ -135,7 +135,7 @@ class RouterService:
         """Decide and answer in one reply: the events of the answer, folded."""
         request = parse(pb.ExecuteRequest, data)
         call.identify(request.request_id)
-        job = self._job(asked(request, len(data), self._prompt_bytes), call)
+        job = self._job(asked(request, len(data), self._prompt_bytes, call.tenant, call.remaining_s), call)
         reply = pb.ExecuteResponse(constitution_hash=self._constitution_hash, request_id=call.request_id)
         texts: list[str] = []
         async with aclosing(self._events(job, call)) as events:
@@ -159,7 +159,7 @@ class RouterService:
         """Decide and answer, event by event; the last one is returned."""
         request = parse(pb.StreamRequest, data)
         call.identify(request.request_id)
-        job = self._job(asked(request, len(data), self._prompt_bytes), call)
+        job = self._job(asked(request, len(data), self._prompt_bytes, call.tenant, call.remaining_s), call)
         async with aclosing(self._events(job, call)) as events:
             async for event in events:
                 message = encode.event_message(
