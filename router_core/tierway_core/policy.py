@@ -72,7 +72,7 @@ class BreakerSpec:
     open_s: float = 30.0
     """It rests this long, above 0 seconds, before probes are let through."""
     probes: int = 3
-    """So many probes must succeed to close it again, at least 1; no more are let through at once."""
+    """So many probes must succeed to close it again, 1 to 63; no more are let through at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

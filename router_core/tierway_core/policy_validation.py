@@ -57,7 +57,7 @@ def check_breaker(path: str, breaker: BreakerSpec) -> None:
     check_integer(f"{path}.min_requests", breaker.min_requests, 1, INT32_MAX)
     _check_period(f"{path}.window_s", breaker.window_s)
     _check_period(f"{path}.open_s", breaker.open_s)
-    check_integer(f"{path}.probes", breaker.probes, 1, 255)
+    check_integer(f"{path}.probes", breaker.probes, 1, 63)
 
 
 def _check_limit(path: str, limit: LimitSpec) -> None:
