@@ -64,7 +64,7 @@ class BreakerSpec:
     """When a deployment is given a rest, and how it comes back."""
 
     error_share: float = 0.05
-    """The share of failures in the window above which it opens, 0 to 1."""
+    """The share of failures in the window above which it opens, 0 to below 1."""
     min_requests: int = 20
     """It never opens by fewer requests in the window than these, at least 1."""
     window_s: float = 10.0

@@ -14,8 +14,8 @@ def test_the_public_names_are_these():
         "NEVER_NS", "STRATEGIES", "ArmSpec", "Assessment", "Breaker", "BreakerSpec", "BudgetSpec", "CalibrationError",
         "Candidate", "Classifier", "Complexity", "Contribution", "CoreError", "Decision", "Deployment",
         "DeploymentSpec", "ExperimentSpec", "Features", "InvalidTextError", "Lexicon", "LimitSpec", "ModelSpec",
-        "NoClassifierError", "Reason", "ReasonCode", "Recovery", "Request", "Router", "RoutingSpec", "RuleSpec",
-        "State", "Table", "TableError", "Tenant", "TenantSpec", "UnknownModelError", "UnknownStrategyError",
+        "NoClassifierError", "Prefixes", "Reason", "ReasonCode", "Recovery", "Request", "Router", "RoutingSpec",
+        "RuleSpec", "State", "Table", "TableError", "Tenant", "TenantSpec", "UnknownModelError", "UnknownStrategyError",
         "UnknownTaskTypeError", "UnroutableError", "UnroutableKind", "Weights", "WeightsError", "assess",
         "contributions", "estimate_tokens", "extract",
     ]  # fmt: skip
