@@ -72,6 +72,15 @@ class Decision:
     def confidence(self) -> float | None:
         """How far the assessment is to be trusted, 0 to 1; None by the rules of the class."""
     @property
+    def difficulty(self) -> float | None:
+        """How difficult the text is, for who needs no whole `assessment`; None by the rules of the class."""
+    @property
+    def domain(self) -> str:
+        """What the text is about, likewise; empty by the rules of the class."""
+    @property
+    def label(self) -> str:
+        """The most probable label, likewise; empty by the rules of the class."""
+    @property
     def is_sure(self) -> bool:
         """Whether the confidence is enough for the floor of the class not to hold."""
     @property

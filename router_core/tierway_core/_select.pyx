@@ -39,6 +39,7 @@ from tierway_core.specs import BASE_CLASSES
 from tierway_core.strategies import STRATEGIES
 from tierway_core.types import Complexity
 from tierway_core.unroutable import unroutable
+from tierway_core.weights import LABELS
 
 cdef enum:  # a number of Complexity
     VISION = 5
@@ -113,6 +114,21 @@ cdef class Decision:
     def confidence(self):
         """How far the assessment is to be trusted, 0 to 1; None by the rules of the class."""
         return None if self.classifier is None else self._judgement.confidence
+
+    @property
+    def difficulty(self):
+        """How difficult the text is; None by the rules of the class."""
+        return None if self.classifier is None else self._judgement.difficulty
+
+    @property
+    def domain(self):
+        """What the text is about; empty by the rules of the class."""
+        return "" if self.classifier is None else self.classifier.weights.domains[<Py_ssize_t>self._judgement.domain]
+
+    @property
+    def label(self):
+        """The label of the text; empty by the rules of the class."""
+        return "" if self.classifier is None else LABELS[<Py_ssize_t>self._judgement.label]
 
     @property
     def cost_quality(self):
