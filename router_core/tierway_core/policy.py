@@ -64,7 +64,7 @@ class BreakerSpec:
     """When a deployment is given a rest, and how it comes back."""
 
     error_share: float = 0.05
-    """The share of failures in the window above which it opens, 0 to 1."""
+    """The share of failures in the window above which it opens, 0 to below 1."""
     min_requests: int = 20
     """It never opens by fewer requests in the window than these, at least 1."""
     window_s: float = 10.0
@@ -72,7 +72,7 @@ class BreakerSpec:
     open_s: float = 30.0
     """It rests this long, above 0 seconds, before probes are let through."""
     probes: int = 3
-    """So many probes must succeed to close it again, at least 1; no more are let through at once."""
+    """So many probes must succeed to close it again, 1 to 63; no more are let through at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,8 +12,8 @@ from tierway_core.weights import LABELS
 
 __all__ = ["check_breaker", "check_policy", "index_names"]
 
-_NS_MOST_S = 2**31
-"""Periods fit in 63 bits of nanoseconds, with much to spare: 68 years."""
+_NS_MOST_S = 2**30
+"""`State` takes spans of up to 2^60 ns: 34 years."""
 
 
 def index_names(path: str, names: Iterable[str]) -> dict[str, int]:
@@ -53,18 +53,18 @@ def check_policy(routing: RoutingSpec, models: Mapping[str, int]) -> None:
 
 def check_breaker(path: str, breaker: BreakerSpec) -> None:
     """Checks a breaker by itself."""
-    check_number(f"{path}.error_share", breaker.error_share, 1.0)
+    if not 0.0 <= breaker.error_share < 1.0:  # false for NaN
+        raise TableError(f"{path}.error_share", f"must be 0 to below 1, not {breaker.error_share:g}")
     check_integer(f"{path}.min_requests", breaker.min_requests, 1, INT32_MAX)
     _check_period(f"{path}.window_s", breaker.window_s)
     _check_period(f"{path}.open_s", breaker.open_s)
-    check_integer(f"{path}.probes", breaker.probes, 1, 255)
+    check_integer(f"{path}.probes", breaker.probes, 1, 63)
 
 
 def _check_limit(path: str, limit: LimitSpec) -> None:
     check_positive(f"{path}.requests", limit.requests)
     _check_period(f"{path}.period_s", limit.period_s)
     check_integer(f"{path}.burst", limit.burst, 1, INT32_MAX)
-    # In nanoseconds, both must fit in 63 bits with room for the clock.
     if limit.burst * limit.period_s / limit.requests > _NS_MOST_S:
         raise TableError(f"{path}.burst", f"its requests would take more than {_NS_MOST_S} s at the full rate")
 

@@ -12,8 +12,10 @@ from tierway_core.types import Complexity
 
 __all__ = [
     "BASE_CLASSES",
+    "DEPLOYMENTS_MOST",
     "INT32_MAX",
     "INT64_MAX",
+    "REGIONS_MOST",
     "TIER_MAX",
     "TIER_MIN",
     "DeploymentSpec",
@@ -25,6 +27,10 @@ TIER_MIN = 1
 TIER_MAX = 5
 INT32_MAX = 2**31 - 1
 INT64_MAX = 2**63 - 1
+DEPLOYMENTS_MOST = 4096
+"""A decision works on its stack: there is room for so many."""
+REGIONS_MOST = 64
+"""A region is a bit in a word; none is one of them."""
 
 BASE_CLASSES = (Complexity.TRIVIAL, Complexity.SIMPLE, Complexity.MODERATE, Complexity.COMPLEX)
 """The classes that set a floor."""

@@ -11,7 +11,7 @@ from tierway_core.errors import TableError, UnknownModelError
 from tierway_core.policy import DEFAULT_TENANT, BudgetSpec, LimitSpec, TenantSpec
 from tierway_core.policy_validation import check_policy
 from tierway_core.specs import DeploymentSpec, ModelSpec, RoutingSpec
-from tierway_core.validation import check_model, check_routing, index_models
+from tierway_core.validation import check_model, check_routing, check_size, index_models
 from tierway_core.vocabulary import Category, Term
 
 __all__ = ["Deployment", "DeploymentSpec", "ModelSpec", "RoutingSpec", "Table", "Tenant"]
@@ -72,6 +72,7 @@ class Table:
         deployment_names: set[str] = set()
         for index, model in enumerate(self._models):
             check_model(f"models[{index}]", model, deployment_names, limits)
+        check_size(self._models)
         self._chains = self._follow_fallbacks()
         self._terms = check_routing(routing)
         check_policy(routing, self._indices)

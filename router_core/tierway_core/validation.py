@@ -20,7 +20,7 @@ from tierway_core.terms import build_terms, parse_term
 from tierway_core.types import Complexity
 from tierway_core.vocabulary import Category, Term
 
-__all__ = ["check_model", "check_routing", "index_models"]
+__all__ = ["check_model", "check_routing", "check_size", "index_models"]
 
 _ABILITY_MOST = 10.0
 """Abilities of real models are within 5 of zero."""
@@ -38,6 +38,16 @@ def index_models(models: tuple[ModelSpec, ...]) -> dict[str, int]:
                 f"models[{index}].name", f"{model.name!r} is also the name of models[{indices[model.name]}]"
             )
     return indices
+
+
+def check_size(models: tuple[ModelSpec, ...]) -> None:
+    """Checks that all models together are not more than a decision can hold."""
+    deployments = [deployment for model in models for deployment in model.deployments]
+    if len(deployments) > DEPLOYMENTS_MOST:
+        raise TableError("models", f"{len(deployments)} deployments are more than {DEPLOYMENTS_MOST}")
+    regions = {deployment.region for deployment in deployments}
+    if len(regions) > REGIONS_MOST:
+        raise TableError("models", f"{len(regions)} regions are more than {REGIONS_MOST}, none counted as one")
 
 
 def check_model(path: str, model: ModelSpec, deployment_names: set[str], limits: Collection[str]) -> None:
