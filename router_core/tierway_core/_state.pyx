@@ -35,7 +35,7 @@ NEVER_NS = NEVER
 cdef enum:
     MOST_RECORDS = 1 << 20  # of a kind
     SPINS = 1000
-    NAPS = 2000
+    NAPS = 1000
 
 cdef extern from *:
     """
@@ -219,7 +219,7 @@ cdef class State:
             index: the deployment.
             error_share: it opens when more than this share of the window's outcomes are errors, 0 to below 1.
             min_requests: and the window has at least so many outcomes, 1 or more.
-            window_ns: how long an outcome counts, to an eighth of it.
+            window_ns: how long an outcome counts, to an eighth of it; a millisecond or more.
             open_ns: how long it lets nothing through; then, how long it waits for a probe's outcome before it gives it up.
             probes: how many requests it lets through when half-open, 1 to 63: it closes once so many have succeeded.
 
@@ -227,7 +227,7 @@ cdef class State:
             ValueError: a parameter is out of range.
         """
         cdef RecordC* record = self.record(index)
-        cdef int64_t slot_ns = (span("window_ns", window_ns, SLOTS) + SLOTS - 1) // SLOTS
+        cdef int64_t slot_ns = (span("window_ns", window_ns, 1_000_000) + SLOTS - 1) // SLOTS
         if not 0.0 <= error_share < 1.0:
             raise ValueError(f"error_share is from 0 to below 1, not {error_share}")
         if min_requests < 1:
