@@ -70,6 +70,12 @@ cdef int64_t money(str name, int64_t picousd) except -1:
     return picousd
 
 
+cdef int64_t cost_of(int64_t cost) except -1:
+    if cost < 0:
+        raise ValueError(f"cost is 0 or more, not {cost}")
+    return cost
+
+
 cdef double seconds(str name, object value) except -1.0:
     cdef double found = value
     if not isfinite(found) or found < 0.0:
@@ -346,16 +352,18 @@ cdef class State:
         Returns:
             0 if it is granted; else the nanoseconds after which it would be. `NEVER_NS`: it is more than the burst.
 
+        Raises:
+            ValueError: `now_ns` or `cost` is out of range.
         """
-        return take_from(self.limit_record(limit), moment(now_ns), cost)
+        return take_from(self.limit_record(limit), moment(now_ns), cost_of(cost))
 
     def wait_ns(self, Py_ssize_t limit, int64_t now_ns, int64_t cost=1):
         """What `take` would say; takes nothing."""
-        return wait_of(self.limit_record(limit), moment(now_ns), cost)
+        return wait_of(self.limit_record(limit), moment(now_ns), cost_of(cost))
 
     def give_back(self, Py_ssize_t limit, int64_t cost=1):
         """Undoes a grant, at once: later, it would give back more than was still missing."""
-        give_back_to(self.limit_record(limit), cost)
+        give_back_to(self.limit_record(limit), cost_of(cost))
 
     # ---- budgets -----------------------------------------------------------------------------------------------------
 

@@ -5,9 +5,9 @@ import random
 import signal
 import time
 from collections.abc import Callable, Iterator
+from mmap import mmap
 from multiprocessing import get_context
 from multiprocessing.context import ForkProcess
-from multiprocessing.shared_memory import SharedMemory
 from multiprocessing.sharedctypes import RawArray
 from typing import Any
 
@@ -29,8 +29,8 @@ INCREMENT_NS, BURST = 20_000, 5
 class Fleet:
     """A shared state, and processes that hammer it, each counting in cells of its own what it was granted."""
 
-    def __init__(self, memory: SharedMemory) -> None:
-        self.memory = memory
+    def __init__(self) -> None:
+        self.memory = mmap(-1, State.size_bytes(1, 1, 3, WORKERS))  # shared with whom is forked
         self.state = self.attach(0)
         self.rounds = RawArray("q", WORKERS)
         self.spent = RawArray("q", WORKERS)
@@ -39,7 +39,7 @@ class Fleet:
         self.processes: dict[int, ForkProcess] = {}
 
     def attach(self, worker: int) -> State:
-        return State(1, limits=1, budgets=3, workers=WORKERS, worker=worker, buffer=self.memory.buf)
+        return State(1, limits=1, budgets=3, workers=WORKERS, worker=worker, buffer=self.memory)
 
     def start(self, worker: int, work: Callable[["Fleet", State, int], None]) -> None:
         process = FORK.Process(target=work, args=(self, self.attach(worker), worker), daemon=True)
@@ -70,16 +70,10 @@ class Fleet:
 
 @pytest.fixture
 def fleet() -> Iterator[Fleet]:
-    memory = SharedMemory(create=True, size=State.size_bytes(1, 1, 3, WORKERS))
-    fleet = Fleet(memory)
-    try:
-        yield fleet
-    finally:
-        for worker in list(fleet.processes):
-            fleet.kill(worker)
-        del fleet.state
-        memory.close()
-        memory.unlink()
+    fleet = Fleet()
+    yield fleet
+    for worker in list(fleet.processes):
+        fleet.kill(worker)
 
 
 def spend_all(fleet: Fleet, state: State, worker: int) -> None:
