@@ -86,7 +86,7 @@ async def test_counts_begin_anew_and_what_was_spent_stays_spent(serve: Serve) ->
     assert after.start_time == before.start_time
     assert after.count_start_time == reset.count_start_time
     assert after.count_start_time.ToNanoseconds() >= before.start_time.ToNanoseconds()
-    assert not (after.models or after.tiers or after.errors or after.strategies)
+    assert not [*after.models, *after.tiers, *after.errors, *after.strategies]
     assert picousd(after.budgets[0].spent_usd) == picousd(reply.cost_usd)
     assert value(await scrape(server), semconv.ANSWERS, model="nano") == 1
 

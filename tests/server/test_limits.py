@@ -11,7 +11,7 @@ from tests.server.refusal import refused
 from tests.server.running import RunningServer
 from tests.server.scrape import scrape, value
 from tierway.v1 import router_service_pb2 as rpc
-from tierway_core import Request
+from tierway_core import Prefixes, Request
 from tierway_server.errors import RateLimitedError
 from tierway_server.flow.admission import Admission
 from tierway_server.flow.budgets import Budgets
@@ -128,7 +128,7 @@ async def test_a_try_that_finds_no_room_gives_all_else_back(serve: Serve) -> Non
     process = server.process
     limits = Limits(process.table, process.state, process.metrics)
     budgets = Budgets(process.table, process.state, process.metrics)
-    admission = Admission(process.table, process.state, process.deployments, limits, budgets)
+    admission = Admission(process.table, process.state, process.deployments, limits, budgets, Prefixes())
     decision = process._decider.decide(Request(TRIVIAL, tenant="acme"))
     limits.take([0])
     with pytest.raises(RateLimitedError), admission.admitted(0, decision, 1e9):

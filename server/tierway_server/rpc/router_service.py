@@ -11,7 +11,7 @@ from contextlib import aclosing
 import grpc
 
 from tierway.v1 import router_service_pb2 as pb
-from tierway_core import Table
+from tierway_core import Decision, Table
 from tierway_server.errors import InternalError, InvalidRequestError, NotSupportedError, TierwayError
 from tierway_server.flow.answer import Answerer, Job
 from tierway_server.flow.decide import Decider
@@ -23,6 +23,7 @@ from tierway_server.rpc.call import Call, check_request_id
 from tierway_server.rpc.decode import Asked, asked, judged, parse
 from tierway_server.rpc.explain import explanation, features_wanted
 from tierway_server.rpc.fleet import Fleet
+from tierway_server.rpc.prefix import next_prefix_key
 from tierway_server.rpc.status import code_of
 from tierway_server.telemetry import semconv
 from tierway_server.telemetry.metrics import Metrics
@@ -192,6 +193,7 @@ class RouterService:
             id=uuid7(),
             decision=decision,
             messages=wanted.messages,
+            prefix_keys=(wanted.core.prefix_key, next_prefix_key(wanted.messages)),
             sampling=wanted.sampling,
             max_tokens=wanted.sampling.max_tokens or self._default_max_tokens,
             max_cost_picousd=wanted.max_cost_picousd,
@@ -213,6 +215,7 @@ class RouterService:
                             "decision_id": job.id,
                             "tenant": call.tenant,
                             "deployment": event.attempts[-1].deployment,
+                            **_steered(job.decision),
                             "attempts": len(event.attempts),
                             "input_tokens": event.usage.input_tokens,
                             "output_tokens": event.usage.output_tokens,
@@ -234,3 +237,13 @@ class RouterService:
             trailers=((semconv.CONSTITUTION_KEY, self._constitution_hash),),
             clock=self._clock,
         )
+
+
+def _steered(decision: Decision) -> dict[str, str]:
+    """How a decision was steered, for the log: what an experiment is judged by later."""
+    steered = {"strategy": decision.strategy, "rule": decision.rule}
+    if decision.experiment:
+        steered |= {"experiment": decision.experiment, "arm": decision.arm}
+    if decision.shadow_deployment >= 0:
+        steered["shadow_deployment"] = decision.table.deployments[decision.shadow_deployment].spec.name
+    return {name: value for name, value in steered.items() if value}
