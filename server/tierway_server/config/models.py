@@ -37,6 +37,9 @@ class ProviderConfig(Section):
     api_key: str | None = None
     """Where the key is: `env:NAME` or `file:PATH`, never the key itself. Default: the service asks for none."""
 
+    availability: Score = 0.99
+    """Expected share of the time that it answers, 0 to 1: what `tierway config report` computes with."""
+
     @field_validator("base_url")
     @classmethod
     def _is_base_url(cls, value: str) -> str:

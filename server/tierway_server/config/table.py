@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from tierway_core import Complexity, DeploymentSpec, ModelSpec, RoutingSpec, Table, TableError
+from tierway_core.diversity import Chain, Source, diversity
 from tierway_server.config.model import Config
 from tierway_server.config.models import ENGINE_PROVIDER, DeploymentConfig, ModelConfig
 from tierway_server.config.price import picousd_per_token
@@ -33,6 +34,26 @@ def build_table(config: Config) -> Table:
         return Table([_model(config, model) for model in config.models], _routing(config.routing))
     except TableError as error:
         raise ConfigError([Problem(path=_file_path(error.path), message=error.message)]) from error
+
+
+def chains(config: Config) -> tuple[Chain, ...]:
+    """Return how much the chain of each model of `config` depends on whom.
+
+    Raises:
+        ConfigError: as `build_table`.
+    """
+    return diversity(
+        build_table(config), [_source(config, each) for model in config.models for each in model.deployments]
+    )
+
+
+def _source(config: Config, deployment: DeploymentConfig) -> Source:
+    if deployment.provider is not None:
+        return Source(name=deployment.provider, availability=config.providers[deployment.provider].availability)
+    assert deployment.engine is not None
+    return Source(
+        name=f"{ENGINE_PROVIDER}:{deployment.engine}", availability=config.engines[deployment.engine].availability
+    )
 
 
 def _model(config: Config, model: ModelConfig) -> ModelSpec:
