@@ -17,7 +17,7 @@ from pathlib import Path
 import uvloop
 from prometheus_client import CollectorRegistry
 
-from tierway_core import State
+from tierway_core import Prefixes
 from tierway_server import banner
 from tierway_server.backends.engines import Launch, launch_vllm, supervised_engines
 from tierway_server.config import (
@@ -32,13 +32,19 @@ from tierway_server.config import (
     unavailable_reason,
 )
 from tierway_server.deciding import start_deciding
+from tierway_server.flow.admission import Admission
 from tierway_server.flow.answer import Answerer
+from tierway_server.flow.budgets import Budgets
 from tierway_server.flow.decide import Decider
 from tierway_server.flow.deployments import Deployments
 from tierway_server.flow.drain import Drain
+from tierway_server.flow.grants import new_state
+from tierway_server.flow.limits import Limits
+from tierway_server.flow.standing import Standing
 from tierway_server.http import app as http_app
 from tierway_server.rpc import router_service
 from tierway_server.rpc import server as rpc_server
+from tierway_server.rpc.admin_service import AdminService
 from tierway_server.rpc.fleet import Fleet
 from tierway_server.rpc.router_service import RouterService
 from tierway_server.stops import Stops
@@ -88,7 +94,8 @@ class Process:
         self._config = config
         settings = config.server
         self.table = build_table(config)
-        self.state = State(len(self.table.deployments))
+        self.state = new_state(self.table)
+        prefixes = Prefixes()
         self.metrics = Metrics()
         self.drain = Drain()
         reasons = [unavailable_reason(config, deployment, environ) for _, deployment in config.deployments]
@@ -101,26 +108,47 @@ class Process:
             semconv.IN_FLIGHT, "Generations under way.", "deployment", self.deployments.in_flight_by_name
         )
 
-        deciding, self.calibrator = start_deciding(config, environ, self.table, self.state, self.metrics)
-        self._decider = Decider(deciding, self.deployments, config.constitution.hash, self.metrics)
+        deciding, self.calibrator = start_deciding(config, environ, self.table, self.state, prefixes, self.metrics)
+        limits, budgets = (
+            Limits(self.table, self.state, self.metrics),
+            Budgets(self.table, self.state, self.metrics),
+        )
+        self._decider = Decider(
+            deciding, self.table, self.deployments, limits, budgets, config.constitution.hash, self.metrics
+        )
+        admission = Admission(self.table, self.state, self.deployments, limits, budgets, prefixes)
+        self.standing = Standing(self.table, self.state)
+        self.metrics.gauge(
+            semconv.BREAKER,
+            "The circuit breaker: 1 closed, 2 open, 3 half-open.",
+            "deployment",
+            self.standing.breakers_by_name,
+        )
+        for name, documentation, figure in (
+            (semconv.BUDGET_LIMIT_USD, "What may be spent in a period.", "limit_usd"),
+            (semconv.BUDGET_SPENT_USD, "What has been spent in this period.", "spent_usd"),
+            (semconv.BUDGET_RESERVED_USD, "What answers under way hold.", "reserved_usd"),
+        ):
+            self.metrics.gauge(name, documentation, "budget", partial(self.standing.budgets_by_name, figure))
         self.metrics.gauge(
             semconv.CALIBRATION,
             "1 for the calibration that decides, by its identity.",
             "calibration",
             lambda: {self._decider.deciding.calibration or "none": 1},
         )
+        fleet = Fleet(
+            self.table,
+            self.deployments.availabilities,
+            self.standing,
+            config.constitution.hash,
+            self.metrics,
+            lambda: self._decider.deciding,
+        )
         service = RouterService(
             table=self.table,
             decider=self._decider,
-            answerer=Answerer(self.table, self.state, self.deployments, self.metrics),
-            fleet=Fleet(
-                self.table,
-                self.deployments.availabilities,
-                config.constitution.hash,
-                self.metrics,
-                lambda: self._decider.deciding,
-                time.time(),
-            ),
+            answerer=Answerer(self.table, admission, self.metrics),
+            fleet=fleet,
             drain=self.drain,
             metrics=self.metrics,
             prompt_bytes=settings.limits.prompt_bytes,
@@ -129,15 +157,13 @@ class Process:
             default_deadline_s=settings.default_deadline_s,
             max_deadline_s=settings.max_deadline_s,
         )
-        limits = settings.limits
-        self._public = rpc_server.build(
-            receive_bytes=limits.receive_bytes, max_concurrent_streams=limits.max_concurrent_streams
-        )
-        self._admin = rpc_server.build(
-            receive_bytes=limits.receive_bytes, max_concurrent_streams=limits.max_concurrent_streams
-        )
+        admin = AdminService(self.standing, fleet, self.metrics)
+        receive_bytes, streams = settings.limits.receive_bytes, settings.limits.max_concurrent_streams
+        self._public = rpc_server.build(receive_bytes=receive_bytes, max_concurrent_streams=streams)
+        self._admin = rpc_server.build(receive_bytes=receive_bytes, max_concurrent_streams=streams)
         self._health = rpc_server.Health([router_service.NAME])
         self._public.add_generic_rpc_handlers((service.handlers(),))
+        self._admin.add_generic_rpc_handlers((admin.handlers(),))
         self._health.add_to(self._public)
         self._health.add_to(self._admin)
         if settings.reflection:
