@@ -2,7 +2,9 @@
 
 A chain is a model with all that follows it. It answers as long as one of its deployments does. Whatever takes a deployment down
 is its source: a provider, or an engine of this process. Sources fail independently of each other; the deployments of one source
-share its fate. So the chain is down when all of its sources are, and is expected to be up for 1 - product of (1 - availability).
+share its fate, and beside it each may fail for itself (`DeploymentSpec.availability`). So the chain is expected to be up for
+
+    1 - product over its sources of (1 - source * (1 - product over its deployments there of (1 - deployment)))
 
 That this process itself is up is taken for granted: while it is down, nobody asks.
 """
@@ -67,7 +69,12 @@ def _chain(table: Table, sources: Sequence[Source], model: str) -> Chain:
     models = (model, *table.chain(model))
     indices = [index for name in models for index in table.deployments_of(name)]
     providers = Counter(table.deployments[index].spec.provider for index in indices)
-    depended_on = dict.fromkeys(sources[index] for index in indices)
+    depended_on: dict[
+        Source, float
+    ] = {}  # with the share of the time in which each of its deployments is down by itself
+    for index in indices:
+        own = 1.0 - table.deployments[index].spec.availability
+        depended_on[sources[index]] = depended_on.get(sources[index], 1.0) * own
     alone = [source.name for source in depended_on] if len(depended_on) == 1 else []
     alone += list(providers) if len(providers) == 1 else []
     return Chain(
@@ -76,5 +83,5 @@ def _chain(table: Table, sources: Sequence[Source], model: str) -> Chain:
         providers=tuple(providers.items()),
         entropy_bits=-sum(count / len(indices) * log2(count / len(indices)) for count in providers.values()) + 0.0,
         single_points=tuple(dict.fromkeys(alone)),
-        availability=1.0 - prod(1.0 - source.availability for source in depended_on),
+        availability=1.0 - prod(1.0 - source.availability * (1.0 - own) for source, own in depended_on.items()),
     )

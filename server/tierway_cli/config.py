@@ -40,8 +40,8 @@ def check(*, file: Path) -> None:
 def report(*, file: Path | None, before: Path | None, as_json: bool) -> None:
     """Shows on whom each model's fallback chain in FILE (default: the shipped one) depends, and how long it is expected to be down.
 
-    Expected availabilities are `providers.NAME.availability` and `engines.NAME.availability`. Providers and engines fail
-    independently of each other; the deployments on one share its fate.
+    Expected availabilities are those of the configuration: of providers and engines, which fail independently of each other, and of
+    deployments, which share the fate of what they run on.
     """
     with problems_shown():
         after_chains = _chains(file)

@@ -1,5 +1,5 @@
 from itertools import product
-from math import log2
+from math import log2, prod
 
 import pytest
 from hypothesis import given
@@ -71,19 +71,31 @@ def test_engines_fail_apart_and_share_their_provider():
     assert (last.single_points, last.availability) == (("large", "vllm"), pytest.approx(0.8))
 
 
+def test_a_deployment_that_fails_for_itself_leaves_the_others_of_its_provider():
+    own = (
+        make_deployment("a@1", provider="x", availability=0.5),
+        make_deployment("a@2", provider="x", availability=0.8),
+    )
+    chain = chains(make_model("a", 1, deployments=own), x=0.9)["a"]
+    assert chain.availability == pytest.approx(0.81)  # 0.9 * (1 - 0.5 * 0.2)
+
+
 @given(
-    places=st.lists(st.sampled_from("xyz"), min_size=1, max_size=5),
+    places=st.lists(st.tuples(st.sampled_from("xyz"), st.floats(0, 1)), min_size=1, max_size=5),
     availabilities=st.fixed_dictionaries({name: st.floats(0, 1) for name in "xyz"}),
 )
 def test_availability_is_what_counting_every_combination_of_failures_gives(places, availabilities):
-    chain = chains(placed("a", *places), **availabilities)["a"]
+    deployments = tuple(
+        make_deployment(f"a@{number}", provider=provider, availability=own)
+        for number, (provider, own) in enumerate(places)
+    )
+    chain = chains(make_model("a", 1, deployments=deployments), **availabilities)["a"]
+    shares = [*(availabilities[name] for name in "xyz"), *(own for _, own in places)]
     up = 0.0
-    for states in product((False, True), repeat=3):
-        working = dict(zip("xyz", states, strict=True))
-        probability = 1.0
-        for name, is_up in working.items():
-            probability *= availabilities[name] if is_up else 1 - availabilities[name]
-        if any(working[place] for place in places):
-            up += probability
+    for states in product((False, True), repeat=len(shares)):
+        working = dict(zip("xyz", states[:3], strict=True))
+        if any(working[provider] and state for (provider, _), state in zip(places, states[3:], strict=True)):
+            up += prod(share if state else 1 - share for share, state in zip(shares, states, strict=True))
     assert chain.availability == pytest.approx(up, abs=1e-12)
-    assert set(chain.single_points) == {name for name in places if not set(places) - {name}}
+    names = [provider for provider, _ in places]
+    assert set(chain.single_points) == {name for name in names if not set(names) - {name}}

@@ -92,6 +92,9 @@ class DeploymentConfig(Section):
     weight: Annotated[float, Field(gt=0, le=1e6)] = 1.0
     """Its part of the load among its like, for the strategies that go by weights."""
 
+    availability: Score = 1.0
+    """Expected share of the time that it answers while its engine or provider does, 0 to 1: for `tierway config report`."""
+
     limits: Items[Name] = ()
     """Rate limits that each of its requests draws on, such as the provider's."""
 

@@ -100,6 +100,7 @@ def _deployment(config: Config, model: ModelConfig, deployment: DeploymentConfig
         expected_token_s=deployment.expected_token_s,
         region=deployment.region or "",
         weight=deployment.weight,
+        availability=deployment.availability,
         limits=deployment.limits,
         breaker=breaker_spec(config.breaker, deployment.breaker),
     )
