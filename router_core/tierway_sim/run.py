@@ -1,0 +1,54 @@
+"""A run: what was wished for, and what became of each request."""
+
+import math
+from array import array
+from collections import Counter
+from dataclasses import dataclass, field
+
+from tierway_sim.fleet import Fleet
+from tierway_sim.traffic import Traffic
+
+__all__ = ["AS_CONFIGURED", "RATE_LIMITED", "Run", "Wishes"]
+
+RATE_LIMITED = "RATE_LIMITED"
+"""Why a request was refused whose tenant is past its limit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What every request of a replay asks for."""
+
+    dial: float | None = None
+    """The dial, 0 to 1; None: the configured one."""
+    strategy: str = ""
+    """The strategy; empty: the configured one."""
+    deadline_s: float = math.inf
+    """The time for a whole answer: what is expected to take longer is left out."""
+
+
+AS_CONFIGURED = Wishes()
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """What became of each request, by its place in the traffic; and of each query, by its place in the pool."""
+
+    fleet: Fleet
+    traffic: Traffic
+    wishes: Wishes
+    chosen: "array[int]"
+    """Index of the deployment that was chosen; below 0: refused."""
+    answered: "array[int]"
+    """Index of the deployment that answered; below 0: none did."""
+    tries: "array[int]"
+    """Deployments that were asked, those that were full included."""
+    first_token_s: "array[float]"
+    """From the arrival to the first token, where it was answered."""
+    latency_s: "array[float]"
+    """From the arrival to the end, where it was answered."""
+    input_tokens: "array[int]"
+    """By query, as the core estimates; below 0: never decided."""
+    output_tokens: "array[int]"
+    """By query, as logged or as the table expects."""
+    refusals: Counter[str] = field(default_factory=Counter)
+    """Why nothing was asked, by `UnroutableKind`, or `RATE_LIMITED`: the tenant's limit has no room."""
