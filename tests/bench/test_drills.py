@@ -17,7 +17,7 @@ def test_traffic_leaves_a_provider_that_fails_within_a_thousand_requests(strateg
     assert (summary.answered, summary.failed) == (14_000, 0)
 
 
-@pytest.mark.parametrize("strategy", ["cheapest", "least_busy", "weighted"])
+@pytest.mark.parametrize("strategy", ["cheapest", "least_busy", "lowest_latency", "usage_based", "weighted"])
 @pytest.mark.parametrize(("kind", "text"), [("fail", "p0:0.3@70..130"), ("vanish", "p0@70..130")])
 def test_and_comes_back_when_the_breaker_has_rested(strategy, kind, text) -> None:
     [shift] = drill(strategy, parse_fault(FaultKind(kind), text), requests=20_000).shifts
