@@ -2,7 +2,8 @@
 
 A discrete-event simulation: time jumps from event to event. Arrivals are known beforehand; ends of attempts wait in a heap. The
 way of a request is that of `tierway_server.flow.answer`: the chosen deployment, then its fallback chain, each admitted and
-counted in the state as the server does it. A fault holds for the attempts that start while it lasts.
+counted in the state as the server does it. A fault holds for the attempts that start while it lasts. A deployment holds the
+beginning of a prompt in its cache for as long as the core takes it to (`RoutingSpec.prefix_s`), and is sooner and cheaper by that.
 
 Thread-safety: none is needed; a replay has a state of its own.
 """
@@ -12,10 +13,12 @@ from array import array
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from heapq import heappop, heappush
 from itertools import count
 
-from tierway_core import Decision, Request, Router, UnroutableError
+from tierway_core import Decision, Prefixes, Request, Router, UnroutableError
+from tierway_core.prospects import WARM_LEAST
 from tierway_sim.admission import Admission, Held, granted_state
 from tierway_sim.faults import Fault, FaultKind, affected
 from tierway_sim.fleet import Fleet, Pace
@@ -79,15 +82,20 @@ class _Replay:
         table = fleet.table
         state = granted_state(table)
         self._admission = Admission(table, state)
-        self._prices = [(each.model.input_picousd, each.model.output_picousd) for each in table.deployments]
-        self._decide = Router(table, state, fleet.classifier).decide
+        self._models = [deployment.model for deployment in table.deployments]
+        self._prefixes = Prefixes()
+        self._prefix_ns = round(table.routing.prefix_s * _NS)
+        self._prefix_keys = [_prefix_key(query) for query in traffic.pool]
+        self._decide = Router(table, state, fleet.classifier, self._prefixes).decide
         self._paces = tuple(fleet.paces)
         self._lines = _lines(fleet.paces)
         self._faults: list[list[Fault]] = [[] for _ in table.deployments]
         for fault in faults:
             for index in affected(table, fault):
                 self._faults[index].append(fault)
-        self._requests = [_request(query, wishes) for query in traffic.pool]
+        self._requests = [
+            _request(query, wishes, key) for query, key in zip(traffic.pool, self._prefix_keys, strict=True)
+        ]
         self._tenants_limits: list[tuple[int, ...]] = []
         if table.tenants:
             tenants = [table.tenant(query.tenant) for query in traffic.pool]
@@ -106,6 +114,7 @@ class _Replay:
             chosen=array("i", [-1]) * requests,
             answered=array("i", [-1]) * requests,
             tries=array("i", [0]) * requests,
+            is_warm=array("b", [0]) * requests,
             first_token_s=array("d", [0.0]) * requests,
             latency_s=array("d", [0.0]) * requests,
             input_tokens=array("q", [-1]) * queries,
@@ -167,10 +176,18 @@ class _Replay:
 
     def _start(self, attempt: _Attempt, now_ns: int) -> None:
         """Settles what will become of an attempt that has a slot, and when it will be over."""
-        number, index = attempt[0], attempt[3]
+        number, index, run = attempt[0], attempt[3], self._run
+        query = run.traffic.order[number]
         pace = self._paces[index]
         one, other = divmod(self._chance.getrandbits(20), _FACTORS)
         first_s, token_s = pace.first_token_s * self._factors[one], pace.token_s * self._factors[other]
+        key = self._prefix_keys[query]
+        if key:
+            is_warm = index in self._prefixes.holders(key, max(0, now_ns - self._prefix_ns))
+            run.is_warm[number] = is_warm
+            if is_warm:
+                tokens = run.input_tokens[query]
+                first_s *= max((tokens - run.traffic.pool[query].prefix_tokens) / tokens, WARM_LEAST)
         fails = False
         for fault in self._faults[index]:
             if fault.from_s * _NS <= now_ns < fault.until_s * _NS:
@@ -184,7 +201,7 @@ class _Replay:
         if fails:
             event = (first_ns, next(self._numbers), attempt, -1, 0, 0.0)
         else:
-            tokens = self._run.output_tokens[self._run.traffic.order[number]]
+            tokens = run.output_tokens[query]
             last_ns = first_ns + int(max(0, tokens - 1) * token_s * _NS)
             event = (last_ns, next(self._numbers), attempt, first_ns, tokens, token_s)
         heappush(self._events, event)
@@ -201,7 +218,10 @@ class _Replay:
             self._admission.fail(index, held, now_ns)
             self._try(number, decision, tried, now_ns)
             return
-        input_picousd, output_picousd = self._prices[index]
+        run, arrived_ns = self._run, self._at_ns[number]
+        query = run.traffic.order[number]
+        if self._prefix_keys[query]:
+            self._prefixes.remember(self._prefix_keys[query], index, now_ns)
         self._admission.answer(
             index,
             held,
@@ -209,9 +229,8 @@ class _Replay:
             first_token_s=(first_ns - admitted_ns) / _NS,
             token_s=token_s,
             tokens=tokens,
-            picousd=decision.input_tokens * input_picousd + tokens * output_picousd,
+            picousd=run.picousd(query, self._models[index], is_warm=run.is_warm[number] != 0),
         )
-        run, arrived_ns = self._run, self._at_ns[number]
         run.answered[number] = index
         run.tries[number] = tried
         run.first_token_s[number] = (first_ns - arrived_ns) / _NS
@@ -228,9 +247,18 @@ def _lines(paces: Sequence[Pace]) -> list[_Line]:
     return lines
 
 
-def _request(query: Query, wishes: Wishes) -> Request:
+def _prefix_key(query: Query) -> int:
+    """64 bits for the beginning of a prompt; 0: it shares none."""
+    if not query.prefix or not query.prefix_tokens:
+        return 0
+    return int.from_bytes(blake2b(query.prefix.encode(), digest_size=8).digest())
+
+
+def _request(query: Query, wishes: Wishes, prefix_key: int) -> Request:
     return Request(
         query.prompt,
+        extra_input_tokens=query.prefix_tokens,
+        prefix_key=prefix_key,
         max_tokens=query.max_tokens,
         agent=query.agent,
         tenant=query.tenant,

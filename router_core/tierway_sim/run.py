@@ -5,6 +5,7 @@ from array import array
 from collections import Counter
 from dataclasses import dataclass, field
 
+from tierway_core import ModelSpec
 from tierway_sim.fleet import Fleet
 from tierway_sim.traffic import Traffic
 
@@ -42,6 +43,8 @@ class Run:
     """Index of the deployment that answered; below 0: none did."""
     tries: "array[int]"
     """Deployments that were asked, those that were full included."""
+    is_warm: "array[int]"
+    """1 where the deployment that answered held the beginning of the prompt in its cache."""
     first_token_s: "array[float]"
     """From the arrival to the first token, where it was answered."""
     latency_s: "array[float]"
@@ -52,3 +55,12 @@ class Run:
     """By query, as logged or as the table expects."""
     refusals: Counter[str] = field(default_factory=Counter)
     """Why nothing was asked, by `UnroutableKind`, or `RATE_LIMITED`: the tenant's limit has no room."""
+
+    def picousd(self, query: int, model: ModelSpec, *, is_warm: bool) -> int:
+        """What the answer to a query costs on a model, in pico-USD; input that is in its cache at the price of that."""
+        cached_tokens = self.traffic.pool[query].prefix_tokens if is_warm else 0
+        return (
+            (self.input_tokens[query] - cached_tokens) * model.input_picousd
+            + cached_tokens * model.cached_input_picousd
+            + self.output_tokens[query] * model.output_picousd
+        )

@@ -17,6 +17,9 @@ __all__ = ["Part", "Percentiles", "Strong", "Summary", "dearest_model", "summari
 
 _PICO = 1e-12
 
+_Answers = Mapping[tuple[int, int, int], int]
+"""How often: which query, who answered it, whether from a warm cache."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Percentiles:
@@ -73,7 +76,7 @@ class Summary:
     known_outcomes: int
     """How many those are."""
     strong: Strong
-    """What one model for everything would come to."""
+    """What one model for everything would come to, its cache as warm as that of who answered."""
     saving: float
     """1 - cost / the strong model's."""
     requests_per_usd: float
@@ -101,15 +104,15 @@ def summarise(run: Run, faults: Sequence[Fault] = (), *, strong: str | None = No
     """
     table = run.fleet.table
     strong_model = table.models[table.model_index(strong or dearest_model(run.fleet))]
-    asked = Counter(zip(run.traffic.order, run.answered, strict=True))  # a query and who answered it: how often
+    asked = Counter(zip(run.traffic.order, run.answered, run.is_warm, strict=True))
     answers = {key: times for key, times in asked.items() if key[1] >= 0}
     counts: Counter[int] = Counter()
     costs: Counter[int] = Counter()  # pico-USD
     strong_picousd = 0
-    for (query, index), times in answers.items():
+    for (query, index, is_warm), times in answers.items():
         counts[index] += times
-        costs[index] += times * _picousd(run, query, table.deployments[index].model)
-        strong_picousd += times * _picousd(run, query, strong_model)
+        costs[index] += times * run.picousd(query, table.deployments[index].model, is_warm=is_warm != 0)
+        strong_picousd += times * run.picousd(query, strong_model, is_warm=is_warm != 0)
     answered, picousd, refused = counts.total(), costs.total(), run.refusals.total()
     quality, strong_quality = _quality(run, answers, strong_model)
     expected, strong_expected = _expected(run, answers, table.model_index(strong_model.name))
@@ -164,14 +167,10 @@ class _Mean:
         return self._total / self.count if self.count else None
 
 
-def _picousd(run: Run, query: int, model: ModelSpec) -> int:
-    return run.input_tokens[query] * model.input_picousd + run.output_tokens[query] * model.output_picousd
-
-
-def _quality(run: Run, answers: Mapping[tuple[int, int], int], strong: ModelSpec) -> tuple[_Mean, _Mean]:
+def _quality(run: Run, answers: _Answers, strong: ModelSpec) -> tuple[_Mean, _Mean]:
     """Means of the outcomes: of who answered, and of the strong model."""
     mean, strong_mean = _Mean(), _Mean()
-    for (query, index), times in answers.items():
+    for (query, index, _), times in answers.items():
         outcomes = run.traffic.pool[query].outcomes
         own, others = outcomes.get(run.fleet.table.deployments[index].model.name), outcomes.get(strong.name)
         if own is not None and others is not None:  # both or none: they are to be compared
@@ -180,14 +179,14 @@ def _quality(run: Run, answers: Mapping[tuple[int, int], int], strong: ModelSpec
     return mean, strong_mean
 
 
-def _expected(run: Run, answers: Mapping[tuple[int, int], int], strong: int) -> tuple[_Mean, _Mean]:
+def _expected(run: Run, answers: _Answers, strong: int) -> tuple[_Mean, _Mean]:
     """Means of the expected quality: of who answered, and of the strong model."""
     table, classifier = run.fleet.table, run.fleet.classifier
     mean, strong_mean = _Mean(), _Mean()
     if classifier is None:
         return mean, strong_mean
     by_query: dict[int, list[float]] = {}
-    for (query, index), times in answers.items():
+    for (query, index, _), times in answers.items():
         if query not in by_query:
             assessment = classifier.assess(run.traffic.pool[query].prompt)
             by_query[query] = qualities(table.models, assessment, classifier.calibration)

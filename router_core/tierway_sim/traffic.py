@@ -29,6 +29,10 @@ class Query:
     """The most tokens of output; 0: not stated."""
     output_tokens: int = 0
     """How many tokens the answer had; 0: not known, what the table expects is taken."""
+    prefix: str = ""
+    """What names the beginning that it shares with others, such as a conversation; empty: none."""
+    prefix_tokens: int = 0
+    """How many tokens that beginning has; they come on top of the prompt's."""
     outcomes: Mapping[str, float] = field(default_factory=dict)
     """By model of the table: how good its answer is, 0 to 1."""
 

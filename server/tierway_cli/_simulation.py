@@ -115,6 +115,8 @@ def _queries(log: Path, models: Path | None, names: Mapping[str, str], fold: tup
                 tenant=fields.text("tenant"),
                 task_type=fields.text("task_type"),
                 max_tokens=int(fields.number("max_tokens") or 0),
+                prefix=fields.text("prefix"),
+                prefix_tokens=int(fields.number("prefix_tokens") or 0),
                 output_tokens=int(fields.number("output_tokens") or 0),
                 outcomes={names.get(model, model): outcome for model, outcome in row.outcomes.items()},
             )

@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.core.fleets import make_model
 from tests.sim.fleets import asked_at, make_fleet, placed
 from tierway_core import Complexity, UnknownStrategyError, estimate_tokens
 from tierway_core.policy import BreakerSpec, BudgetSpec, LimitSpec, TenantSpec
@@ -96,6 +99,27 @@ def test_a_breaker_opens_and_lets_probes_through_until_it_closes():
     assert names(run, run.answered) == ["b"] * 6 + ["a"] * 2
     waited = [round(first_token_s) for first_token_s in run.first_token_s]
     assert waited == [2, 2, 1, 1, 2, 1, 1, 1]  # whom it kept away from a lost no time there
+
+
+def test_a_warm_cache_is_sooner_and_cheaper_for_as_long_as_it_holds():
+    model = placed("a", "x", 1000)
+    fleet = make_fleet(replace(model, cached_input_picousd=100), prefix_s=60.0)
+    traffic = asked_at(0.0, 10.0, 100.0, prefix="conversation", prefix_tokens=9 * estimate_tokens("hi"))
+    run = replay(fleet, traffic, spread=0)
+    assert list(run.is_warm) == [0, 1, 0]
+    assert list(run.first_token_s) == pytest.approx([1.0, 0.1, 1.0])
+    fresh, cached, output = estimate_tokens("hi"), 9 * estimate_tokens("hi"), 11
+    cold_picousd = (fresh + cached + output) * 1000
+    assert summarise(run).cost_usd * 1e12 == pytest.approx(3 * cold_picousd - cached * 900)
+
+
+def test_prefix_affinity_keeps_a_conversation_where_it_began():
+    places = ("p", "q", "r", "s")
+    fleet = make_fleet(make_model("m", 1, places=places))
+    traffic = asked_at(*range(0, 100, 5), prefix="conversation", prefix_tokens=50)
+    run = replay(fleet, traffic, wishes=Wishes(strategy="prefix_affinity"))
+    assert len(set(run.answered)) == 1
+    assert list(run.is_warm) == [0] + [1] * 19
 
 
 def test_a_tenant_past_its_limit_is_refused_before_anything_is_decided():

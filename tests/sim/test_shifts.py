@@ -24,6 +24,7 @@ def run_with(chosen):
         chosen=array("i", chosen),
         answered=array("i", chosen),
         tries=nothing,
+        is_warm=nothing,
         first_token_s=times,
         latency_s=times,
         input_tokens=array("q", [1]),
