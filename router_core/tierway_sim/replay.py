@@ -13,17 +13,16 @@ from array import array
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from heapq import heappop, heappush
 from itertools import count
 
-from tierway_core import Decision, Prefixes, Request, Router, UnroutableError
+from tierway_core import Decision, Prefixes, Router, UnroutableError
 from tierway_core.prospects import WARM_LEAST
 from tierway_sim.admission import Admission, Held, granted_state
 from tierway_sim.faults import Fault, FaultKind, affected
 from tierway_sim.fleet import Fleet, Pace
 from tierway_sim.run import AS_CONFIGURED, RATE_LIMITED, Run, Wishes
-from tierway_sim.traffic import Query, Traffic
+from tierway_sim.traffic import Traffic
 
 __all__ = ["VANISHED_S", "replay"]
 
@@ -85,7 +84,7 @@ class _Replay:
         self._models = [deployment.model for deployment in table.deployments]
         self._prefixes = Prefixes()
         self._prefix_ns = round(table.routing.prefix_s * _NS)
-        self._prefix_keys = [_prefix_key(query) for query in traffic.pool]
+        self._prefix_keys = [query.prefix_key for query in traffic.pool]
         self._decide = Router(table, state, fleet.classifier, self._prefixes).decide
         self._paces = tuple(fleet.paces)
         self._lines = _lines(fleet.paces)
@@ -93,9 +92,7 @@ class _Replay:
         for fault in faults:
             for index in affected(table, fault):
                 self._faults[index].append(fault)
-        self._requests = [
-            _request(query, wishes, key) for query, key in zip(traffic.pool, self._prefix_keys, strict=True)
-        ]
+        self._requests = [wishes.request(query) for query in traffic.pool]
         self._tenants_limits: list[tuple[int, ...]] = []
         if table.tenants:
             tenants = [table.tenant(query.tenant) for query in traffic.pool]
@@ -245,25 +242,3 @@ def _lines(paces: Sequence[Pace]) -> list[_Line]:
         line = _Line(pace.slots, pace.queue)
         lines.append(engines.setdefault(pace.engine, line) if pace.engine else line)
     return lines
-
-
-def _prefix_key(query: Query) -> int:
-    """64 bits for the beginning of a prompt; 0: it shares none."""
-    if not query.prefix or not query.prefix_tokens:
-        return 0
-    return int.from_bytes(blake2b(query.prefix.encode(), digest_size=8).digest())
-
-
-def _request(query: Query, wishes: Wishes, prefix_key: int) -> Request:
-    return Request(
-        query.prompt,
-        extra_input_tokens=query.prefix_tokens,
-        prefix_key=prefix_key,
-        max_tokens=query.max_tokens,
-        agent=query.agent,
-        tenant=query.tenant,
-        task_type=query.task_type,
-        cost_quality=wishes.dial,
-        strategy=wishes.strategy,
-        deadline_s=wishes.deadline_s,
-    )

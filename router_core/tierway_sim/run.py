@@ -5,9 +5,9 @@ from array import array
 from collections import Counter
 from dataclasses import dataclass, field
 
-from tierway_core import ModelSpec
+from tierway_core import ModelSpec, Request
 from tierway_sim.fleet import Fleet
-from tierway_sim.traffic import Traffic
+from tierway_sim.traffic import Query, Traffic
 
 __all__ = ["AS_CONFIGURED", "RATE_LIMITED", "Run", "Wishes"]
 
@@ -25,6 +25,21 @@ class Wishes:
     """The strategy; empty: the configured one."""
     deadline_s: float = math.inf
     """The time for a whole answer: what is expected to take longer is left out."""
+
+    def request(self, query: Query) -> Request:
+        """What the core is asked."""
+        return Request(
+            query.prompt,
+            extra_input_tokens=query.prefix_tokens,
+            prefix_key=query.prefix_key,
+            max_tokens=query.max_tokens,
+            agent=query.agent,
+            tenant=query.tenant,
+            task_type=query.task_type,
+            cost_quality=self.dial,
+            strategy=self.strategy,
+            deadline_s=self.deadline_s,
+        )
 
 
 AS_CONFIGURED = Wishes()

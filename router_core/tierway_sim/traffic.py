@@ -7,6 +7,7 @@ import random
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 
 from tierway_sim.errors import TrafficError
 
@@ -35,6 +36,13 @@ class Query:
     """How many tokens that beginning has; they come on top of the prompt's."""
     outcomes: Mapping[str, float] = field(default_factory=dict)
     """By model of the table: how good its answer is, 0 to 1."""
+
+    @property
+    def prefix_key(self) -> int:
+        """64 bits for its beginning; 0: it shares none."""
+        if not self.prefix or not self.prefix_tokens:
+            return 0
+        return int.from_bytes(blake2b(self.prefix.encode(), digest_size=8).digest())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
