@@ -22,6 +22,7 @@ _STAGES = frozenset(re.findall(r"^FROM .* AS (\S+)$", (ROOT / "Dockerfile").read
 _TOOLS = Path(sys.executable).parent
 _PORTS = {"grpc": "127.0.0.1:50051", "admin": "127.0.0.1:50052", "http": "127.0.0.1:8020"}
 _WITHIN_S = 60.0
+_MADE = frozenset({"calibration.json", "shares.png"})
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Reader:
             line = line.replace(shown, self._address(name))
         words = shlex.split(line)
         # What a reader makes is made at home: the repository stays as it is.
-        words = [str(self.home / word) if word == "calibration.json" else word for word in words]
+        words = [str(self.home / word) if word in _MADE else word for word in words]
         match words:
             case ["make", target, *settings]:
                 _check_make(target, settings)

@@ -22,7 +22,7 @@ from tierway_server.config.routing import (
 )
 from tierway_server.config.schema import json_schema
 from tierway_server.config.server import ConstitutionConfig, LimitsConfig, ServerConfig
-from tierway_server.config.table import build_table
+from tierway_server.config.table import build_table, chains
 
 __all__ = [
     "EMBEDDED",
@@ -48,6 +48,7 @@ __all__ = [
     "ServerConfig",
     "build_table",
     "calibration_path",
+    "chains",
     "default_path",
     "json_schema",
     "load",

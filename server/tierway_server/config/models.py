@@ -38,6 +38,9 @@ class ProviderConfig(Section):
     api_key: str | None = None
     """Where the key is: `env:NAME` or `file:PATH`, never the key itself. Default: the service asks for none."""
 
+    availability: Score = 0.99
+    """Expected share of the time that it answers, 0 to 1: what `tierway config report` computes with."""
+
     @field_validator("base_url")
     @classmethod
     def _is_base_url(cls, value: str) -> str:
@@ -88,6 +91,9 @@ class DeploymentConfig(Section):
 
     weight: Annotated[float, Field(gt=0, le=1e6)] = 1.0
     """Its part of the load among its like, for the strategies that go by weights."""
+
+    availability: Score = 1.0
+    """Expected share of the time that it answers while its engine or provider does, 0 to 1: for `tierway config report`."""
 
     limits: Items[Name] = ()
     """Rate limits that each of its requests draws on, such as the provider's."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from tierway_core import Complexity, DeploymentSpec, ModelSpec, RoutingSpec, Table, TableError
+from tierway_core.diversity import Chain, Source, diversity
 from tierway_server.config.model import Config
 from tierway_server.config.models import ENGINE_PROVIDER, DeploymentConfig, ModelConfig
 from tierway_server.config.policy_specs import (
@@ -48,6 +49,26 @@ def build_table(config: Config) -> Table:
         raise ConfigError([Problem(path=_file_path(config, error.path), message=error.message)]) from error
 
 
+def chains(config: Config) -> tuple[Chain, ...]:
+    """Return how much the chain of each model of `config` depends on whom.
+
+    Raises:
+        ConfigError: as `build_table`.
+    """
+    return diversity(
+        build_table(config), [_source(config, each) for model in config.models for each in model.deployments]
+    )
+
+
+def _source(config: Config, deployment: DeploymentConfig) -> Source:
+    if deployment.provider is not None:
+        return Source(name=deployment.provider, availability=config.providers[deployment.provider].availability)
+    assert deployment.engine is not None
+    return Source(
+        name=f"{ENGINE_PROVIDER}:{deployment.engine}", availability=config.engines[deployment.engine].availability
+    )
+
+
 def _model(config: Config, model: ModelConfig) -> ModelSpec:
     price = model.price_usd_per_million_tokens
     return ModelSpec(
@@ -79,6 +100,7 @@ def _deployment(config: Config, model: ModelConfig, deployment: DeploymentConfig
         expected_token_s=deployment.expected_token_s,
         region=deployment.region or "",
         weight=deployment.weight,
+        availability=deployment.availability,
         limits=deployment.limits,
         breaker=breaker_spec(config.breaker, deployment.breaker),
     )
