@@ -30,7 +30,7 @@ from tierway_server.backends.base import (
 )
 from tierway_server.backends.engine_host import EngineHost
 from tierway_server.backends.engines import supervised_engines
-from tierway_server.backends.remote_engine import HostWatch, RemoteEngine
+from tierway_server.backends.remote_engine import RemoteEngine
 from tierway_server.config import parse
 from tierway_server.errors import (
     ContextTooLongError,
@@ -66,7 +66,7 @@ class Hop:
     async def start(self) -> None:
         await self.start_host()
         self._tasks.append(asyncio.create_task(self.supervised.run()))
-        self._tasks.append(asyncio.create_task(HostWatch(self.name, [self.remote]).run()))
+        self._tasks.append(asyncio.create_task(self.remote.run()))
         await until(lambda: self.remote.availability.is_available)
 
     async def stop_host(self) -> None:

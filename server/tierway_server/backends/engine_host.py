@@ -15,7 +15,6 @@ from typing import Any, Protocol
 from tierway_server.backends.base import Availability, Chunk, Generation
 from tierway_server.backends.hop import (
     Count,
-    Engines,
     EngineState,
     Failed,
     Generate,
@@ -66,9 +65,10 @@ class EngineHost:
         self._engines = {engine.name: engine for engine in engines}
         self._running = dict.fromkeys(self._engines, 0)
         self._count = count
-        self._changed: set[asyncio.Event] = set()
+        self._changed: dict[str, set[asyncio.Event]] = {name: set() for name in self._engines}
         for engine in engines:
-            engine.watch(lambda _: self._tell())
+            # The default argument binds this turn's engine.
+            engine.watch(lambda _, name=engine.name: self._tell(name))  # type: ignore[misc]
 
     async def listen(self, name: str) -> asyncio.Server:
         """Serve on the local socket `name`.
@@ -83,8 +83,8 @@ class EngineHost:
         match question:
             case Generate(engine, generation):
                 await self._generate(engine, generation, frames)
-            case Watch():
-                await self._report(frames)
+            case Watch(name) if name in self._engines:
+                await self._report(name, frames)
             case Count():
                 await frames.write(self._count())
 
@@ -111,25 +111,18 @@ class EngineHost:
             logger.exception("unexpected error", extra={"engine": name, "generation": generation.id})
             await frames.write(Failed.of(InternalError("an internal error of the engine's process; its log has it")))
 
-    async def _report(self, frames: Frames[Any]) -> None:
+    async def _report(self, name: str, frames: Frames[Any]) -> None:
+        engine = self._engines[name]
         changed = asyncio.Event()
-        self._changed.add(changed)
+        self._changed[name].add(changed)
         try:
             while True:
                 changed.clear()
-                await frames.write(self._states())
+                await frames.write(EngineState(engine.availability, engine.will_return, engine.has_settled))
                 await changed.wait()
         finally:
-            self._changed.discard(changed)
+            self._changed[name].discard(changed)
 
-    def _states(self) -> Engines:
-        return Engines(
-            {
-                name: EngineState(engine.availability, engine.will_return, engine.has_settled)
-                for name, engine in self._engines.items()
-            }
-        )
-
-    def _tell(self) -> None:
-        for changed in self._changed:
+    def _tell(self, name: str) -> None:
+        for changed in self._changed[name]:
             changed.set()

@@ -18,11 +18,13 @@ class Generate(msgspec.Struct, tag=True, array_like=True, frozen=True):
 
 
 class Watch(msgspec.Struct, tag=True, array_like=True, frozen=True):
-    """Asks for the states of all engines, now and after every change, for as long as the connection lasts: `Engines` each time."""
+    """Asks for the state of one engine, now and after every change, for as long as the connection lasts: `EngineState` each time."""
+
+    engine: str
 
 
 class Count(msgspec.Struct, tag=True, array_like=True, frozen=True):
-    """Asks for the engines' own metrics: one `telemetry.families.Families`."""
+    """Asks for the engines' own metrics: `telemetry.families.Families`, once."""
 
 
 Question = Generate | Watch | Count
@@ -62,12 +64,6 @@ class EngineState(msgspec.Struct, array_like=True, frozen=True):
     has_settled: bool
 
 
-class Engines(msgspec.Struct, array_like=True, frozen=True):
-    """All engines of the host as they are now, by name."""
-
-    states: dict[str, EngineState]
-
-
 def _below(kind: type[TierwayError]) -> Iterator[type[TierwayError]]:
     yield kind
     for subclass in kind.__subclasses__():
@@ -78,4 +74,4 @@ _KINDS: Mapping[str, type[TierwayError]] = {kind.__name__: kind for kind in _bel
 
 question_decoder: msgspec.msgpack.Decoder[Question] = msgspec.msgpack.Decoder(Question)
 answer_decoder: msgspec.msgpack.Decoder[Made | Failed] = msgspec.msgpack.Decoder(Made | Failed)
-engines_decoder: msgspec.msgpack.Decoder[Engines] = msgspec.msgpack.Decoder(Engines)
+state_decoder: msgspec.msgpack.Decoder[EngineState] = msgspec.msgpack.Decoder(EngineState)

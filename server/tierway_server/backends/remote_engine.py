@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from tierway_server.backends.base import Availability, Chunk, Generation
 from tierway_server.backends.hop import (
@@ -13,7 +13,7 @@ from tierway_server.backends.hop import (
     Generate,
     Watch,
     answer_decoder,
-    engines_decoder,
+    state_decoder,
 )
 from tierway_server.errors import EngineLostError, NotReadyError, StreamBrokenError, TierwayError
 from tierway_server.local_socket import GarbledError, asking
@@ -26,13 +26,24 @@ _ABSENT = EngineState(Availability(False, "the engine's process is starting"), w
 
 
 class RemoteEngine:
-    """A `Backend` over an engine of the host."""
+    """A `Backend` over an engine of the host, through all the host's lives."""
 
-    def __init__(self, name: str, socket: str, *, capacity: int) -> None:
+    registry = None
+    """The engine's own metrics are told by its process."""
+
+    def __init__(
+        self,
+        name: str,
+        socket: str,
+        *,
+        capacity: int,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self.name = name
         self.capacity = capacity
         self._socket = socket
         self._state = _ABSENT
+        self._sleep = sleep
         self._watchers: list[Callable[[Availability], None]] = []
 
     @property
@@ -55,13 +66,6 @@ class RemoteEngine:
         self._watchers.append(changed)
         changed(self.availability)
 
-    def become(self, state: EngineState) -> None:
-        """Take over what the host says."""
-        if state != self._state:
-            self._state = state
-            for changed in self._watchers:
-                changed(state.availability)
-
     async def generate(self, generation: Generation) -> AsyncGenerator[Chunk, None]:
         """Generate one answer; see `Backend.generate`."""
         has_begun = False
@@ -78,6 +82,27 @@ class RemoteEngine:
         except (EOFError, OSError, GarbledError) as failure:
             raise self._lost(failure, has_begun=has_begun) from None
 
+    async def run(self) -> None:
+        """Follow what the host says of the engine, until cancelled."""
+        while True:
+            try:
+                async with asking(self._socket, Watch(self.name), state_decoder) as told:
+                    while True:
+                        self._become(await told.read())
+            except (EOFError, OSError, GarbledError):
+                self.host_lost()
+            await self._sleep(_RECONNECT_S)
+
+    def host_lost(self) -> None:
+        """There is no host: the engine can answer again when a new one says so."""
+        self._become(EngineState(_ABSENT.availability, will_return=True, has_settled=self.has_settled))
+
+    def _become(self, state: EngineState) -> None:
+        if state != self._state:
+            self._state = state
+            for changed in self._watchers:
+                changed(state.availability)
+
     def _lost(self, failure: Exception, *, has_begun: bool) -> TierwayError:
         if isinstance(failure, ConnectionRefusedError | BlockingIOError):
             return NotReadyError(f"engine {self.name} is not ready", metadata={"engine": self.name}, retry_after_s=1.0)
@@ -85,36 +110,3 @@ class RemoteEngine:
         if has_begun:
             return StreamBrokenError("the engine died in the middle of the answer")
         return EngineLostError("the engine died before the first token", retry_after_s=1.0)
-
-
-class HostWatch:
-    """Keeps the remote engines of one host up to date."""
-
-    def __init__(
-        self,
-        socket: str,
-        engines: Sequence[RemoteEngine],
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    ) -> None:
-        self._socket = socket
-        self._engines: Mapping[str, RemoteEngine] = {engine.name: engine for engine in engines}
-        self._sleep = sleep
-
-    async def run(self) -> None:
-        """Follow the host, through all its lives, until cancelled."""
-        while True:
-            try:
-                async with asking(self._socket, Watch(), engines_decoder) as told:
-                    while True:
-                        for name, state in (await told.read()).states.items():
-                            if name in self._engines:
-                                self._engines[name].become(state)
-            except (EOFError, OSError, GarbledError):
-                self.lost()
-            await self._sleep(_RECONNECT_S)
-
-    def lost(self) -> None:
-        """There is no host: nothing of it can answer, until a new one says otherwise."""
-        for engine in self._engines.values():
-            has_settled = engine.has_settled
-            engine.become(EngineState(Availability(False, "the engine's process is starting"), True, has_settled))

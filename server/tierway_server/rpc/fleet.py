@@ -5,10 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from prometheus_client.registry import Collector
 
 from tierway.v1 import router_service_pb2 as pb
 from tierway_core import Table
@@ -17,7 +16,8 @@ from tierway_server.backends.base import Availability
 from tierway_server.errors import InvalidRequestError
 from tierway_server.flow.decide import Deciding
 from tierway_server.rpc.encode import PICO, duration
-from tierway_server.telemetry.metrics import Metrics
+from tierway_server.telemetry import semconv
+from tierway_server.telemetry.families import Counts
 
 _DEFAULT_PAGE, _LARGEST_PAGE = 100, 1_000
 # Pico-USD a token to USD a million tokens.
@@ -32,7 +32,7 @@ class Fleet:
         table: Table,
         availabilities: Sequence[Availability],
         constitution_hash: str,
-        metrics: Metrics,
+        counts: Callable[[], Awaitable[Counts]],
         deciding: Callable[[], Deciding],
         started_s: float,
     ) -> None:
@@ -42,7 +42,7 @@ class Fleet:
             table: the models.
             availabilities: of each deployment; a live list that its owner updates.
             constitution_hash: comes with every reply.
-            metrics: what has been counted.
+            counts: tells what has been counted, by all processes of the server.
             deciding: tells what decisions are made with now.
             started_s: when the server started, Unix time.
 
@@ -50,7 +50,7 @@ class Fleet:
         self._table = table
         self._availabilities = availabilities
         self._constitution_hash = constitution_hash
-        self._metrics = metrics
+        self._counts = counts
         self._deciding = deciding
         self._start_time = Timestamp()
         self._start_time.FromMilliseconds(round(started_s * 1000))
@@ -75,22 +75,22 @@ class Fleet:
             constitution_hash=self._constitution_hash,
         )
 
-    def stats(self, in_flight: int) -> pb.GetStatsResponse:
+    async def stats(self) -> pb.GetStatsResponse:
         """What has been counted since the start."""
-        metrics = self._metrics
+        counts = await self._counts()
         models: defaultdict[str, pb.ModelStats] = defaultdict(pb.ModelStats)
         tiers: defaultdict[int, int] = defaultdict(int)
-        for labels, value in _values(metrics.decisions):
+        for labels, value in counts.values(semconv.DECISIONS):
             models[labels["model"]].decisions += int(value)
             tiers[int(labels["tier"])] += int(value)
-        for labels, value in _values(metrics.answers):
+        for labels, value in counts.values(semconv.ANSWERS):
             models[labels["model"]].answers += int(value)
-        for labels, value in _values(metrics.failures):
+        for labels, value in counts.values(semconv.FAILURES):
             models[labels["model"]].failures += int(value)
-        for labels, value in _values(metrics.tokens):
+        for labels, value in counts.values(semconv.TOKENS):
             usage = models[labels["model"]].usage
             setattr(usage, f"{labels['direction']}_tokens", int(value))
-        for labels, value in _values(metrics.cost):
+        for labels, value in counts.values(semconv.COST_USD):
             models[labels["model"]].cost_usd = value
         for name, stats in models.items():
             stats.model = name
@@ -99,9 +99,10 @@ class Fleet:
             models=[models[name] for name in sorted(models)],
             tiers=[pb.TierStats(tier=tier, decisions=count) for tier, count in sorted(tiers.items())],
             errors=[
-                pb.ErrorStats(reason=labels["reason"], count=int(value)) for labels, value in _values(metrics.errors)
+                pb.ErrorStats(reason=labels["reason"], count=int(value))
+                for labels, value in counts.values(semconv.ERRORS)
             ],
-            in_flight=in_flight,
+            in_flight=counts.in_flight,
             constitution_hash=self._constitution_hash,
             classifier=self._classifier(),
         )
@@ -138,11 +139,6 @@ class Fleet:
                 if deployment.model is model
             ],
         )
-
-
-def _values(counter: Collector) -> list[tuple[dict[str, str], float]]:
-    samples = [sample for family in counter.collect() for sample in family.samples]
-    return [(sample.labels, sample.value) for sample in samples if sample.name.endswith("_total")]
 
 
 def _token(offset: int) -> str:

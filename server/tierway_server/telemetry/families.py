@@ -46,7 +46,25 @@ class Collected(Protocol):
         """The metrics as they are now."""
 
 
-families_decoder = msgspec.msgpack.Decoder(Families)
+class Counts(msgspec.Struct, array_like=True, frozen=True):
+    """What has been counted, by one process or by all of a server."""
+
+    families: Families
+    in_flight: int
+    """Answers under way."""
+
+    def values(self, name: str) -> list[tuple[Mapping[str, str], float]]:
+        """The samples called `name`, each with its labels."""
+        return [
+            (sample.labels, sample.value)
+            for family in self.families
+            for sample in family.samples
+            if sample.name == name
+        ]
+
+
+families_decoder: msgspec.msgpack.Decoder[Families] = msgspec.msgpack.Decoder(Families)
+counts_decoder: msgspec.msgpack.Decoder[Counts] = msgspec.msgpack.Decoder(Counts)
 
 
 def collect(registries: Iterable[Collected]) -> Families:
@@ -109,8 +127,3 @@ class Merged(Collector):
             for sample in family.samples:
                 metric.add_sample(sample.name, sample.labels, sample.value)
             yield metric
-
-
-def values(families: Iterable[Metric], name: str) -> list[tuple[Mapping[str, str], float]]:
-    """The samples called `name`, each with its labels."""
-    return [(sample.labels, sample.value) for family in families for sample in family.samples if sample.name == name]

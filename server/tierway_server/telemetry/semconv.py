@@ -27,6 +27,7 @@ TOKENS: Final = "tierway_tokens_total"
 COST_USD: Final = "tierway_cost_usd_total"
 IN_FLIGHT: Final = "tierway_in_flight"
 AVAILABLE: Final = "tierway_deployment_available"
+PROCESS_STARTS: Final = "tierway_process_starts_total"
 
 REQUEST_ID_KEY: Final = "x-request-id"
 TENANT_KEY: Final = "tierway-tenant"
