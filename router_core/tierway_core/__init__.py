@@ -13,7 +13,7 @@ No I/O but reading weights and calibrations where asked to, no clock, no randomn
 from tierway_core._classifier import Classifier
 from tierway_core._features import Lexicon, estimate_tokens, extract
 from tierway_core._select import Decision, Request, Router
-from tierway_core._state import State
+from tierway_core._state import NEVER_NS, State
 from tierway_core.assessment import Assessment, assess
 from tierway_core.candidates import Candidate
 from tierway_core.contributions import Contribution, contributions
@@ -30,11 +30,13 @@ from tierway_core.errors import (
 )
 from tierway_core.specs import DeploymentSpec, ModelSpec, RoutingSpec
 from tierway_core.table import Deployment, Table
-from tierway_core.types import Complexity, Features, Reason, ReasonCode, UnroutableKind
+from tierway_core.types import Breaker, Complexity, Features, Reason, ReasonCode, Recovery, UnroutableKind
 from tierway_core.weights import Weights
 
 __all__ = [
+    "NEVER_NS",
     "Assessment",
+    "Breaker",
     "CalibrationError",
     "Candidate",
     "Classifier",
@@ -51,6 +53,7 @@ __all__ = [
     "NoClassifierError",
     "Reason",
     "ReasonCode",
+    "Recovery",
     "Request",
     "Router",
     "RoutingSpec",

@@ -97,13 +97,13 @@ cdef PoolC pool_of(
     const DeploymentC* deployments, Py_ssize_t count, const DemandC* demand, const unsigned char* filtered
 ) noexcept nogil
 cdef ChoiceC cheapest(
-    const DeploymentC* deployments, const RecordC* records, Py_ssize_t count, const DemandC* demand,
+    const DeploymentC* deployments, const RecordC* records, int workers, Py_ssize_t count, const DemandC* demand,
     const unsigned char* filtered, const PoolC* pool
 ) noexcept nogil
 cdef double quality_of(const ScalesC* scales, int32_t model) noexcept nogil
 cdef int64_t dearest(const DeploymentC* deployments, Py_ssize_t count, const DemandC* demand) noexcept nogil
 cdef void set_up(ScalesC* scales, const AssessmentC* judgement, double cost_quality, int64_t dearest_picousd) noexcept nogil
 cdef ChoiceC most_useful(
-    const DeploymentC* deployments, const RecordC* records, Py_ssize_t count, const DemandC* demand,
+    const DeploymentC* deployments, const RecordC* records, int workers, Py_ssize_t count, const DemandC* demand,
     const unsigned char* filtered, const PoolC* pool, const ScalesC* scales
 ) noexcept nogil

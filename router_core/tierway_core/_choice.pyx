@@ -9,7 +9,7 @@ from libc.stdint cimport int32_t, int64_t
 
 from tierway_core._classifier cimport AssessmentC, logistic
 from tierway_core._features cimport FeaturesC, has_code, has_planning
-from tierway_core._state cimport RecordC, load
+from tierway_core._state cimport RecordC, in_flight_of, load
 
 
 cdef extern from *:
@@ -131,7 +131,7 @@ cdef inline bint is_behind(int64_t cost_picousd, int32_t tier, int32_t in_flight
 
 
 cdef ChoiceC cheapest(
-    const DeploymentC* deployments, const RecordC* records, Py_ssize_t count, const DemandC* demand,
+    const DeploymentC* deployments, const RecordC* records, int workers, Py_ssize_t count, const DemandC* demand,
     const unsigned char* filtered, const PoolC* pool
 ) noexcept nogil:
     """The cheapest estimate of the pool; ties: lower tier, fewer in flight, order of the table."""
@@ -145,7 +145,7 @@ cdef ChoiceC cheapest(
         if not is_in(deployments + index, filtered[index], pool):
             continue
         cost = estimate_picousd(deployments + index, demand)
-        in_flight = load(&records[index].in_flight)
+        in_flight = in_flight_of(records + index, workers)
         if not is_behind(cost, deployments[index].tier, in_flight, &best):
             best.deployment = index
             best.cost_picousd = cost
@@ -198,7 +198,7 @@ cdef double utility_of(const ScalesC* scales, double quality, int64_t cost_picou
 
 
 cdef ChoiceC most_useful(
-    const DeploymentC* deployments, const RecordC* records, Py_ssize_t count, const DemandC* demand,
+    const DeploymentC* deployments, const RecordC* records, int workers, Py_ssize_t count, const DemandC* demand,
     const unsigned char* filtered, const PoolC* pool, const ScalesC* scales
 ) noexcept nogil:
     """The highest utility of the pool; ties: the cheaper one, then as `cheapest`."""
@@ -214,7 +214,7 @@ cdef ChoiceC most_useful(
             continue
         cost = estimate_picousd(deployments + index, demand)
         utility = utility_of(scales, quality_of(scales, deployments[index].model), cost)
-        in_flight = load(&records[index].in_flight)
+        in_flight = in_flight_of(records + index, workers)
         if best.deployment >= 0 and utility < best.utility:
             continue
         if utility > best.utility or not is_behind(cost, deployments[index].tier, in_flight, &best):

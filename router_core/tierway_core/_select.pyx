@@ -306,11 +306,11 @@ cdef class Router:
         if pool.is_empty:
             raise unroutable(decision)
         if self._classifier is None:
-            choice = cheapest(self._deployments, self._state.records, self._count, &demand, filtered, &pool)
+            choice = cheapest(self._deployments, self._state.records, self._state.workers, self._count, &demand, filtered, &pool)
         else:
             scales = self._scales
             set_up(&scales, &decision._judgement, decision._cost_quality, dearest(self._deployments, self._count, &demand))
-            choice = most_useful(self._deployments, self._state.records, self._count, &demand, filtered, &pool, &scales)
+            choice = most_useful(self._deployments, self._state.records, self._state.workers, self._count, &demand, filtered, &pool, &scales)
             decision._expected_quality = quality_of(&scales, self._deployments[choice.deployment].model)
         decision.deployment = choice.deployment
         decision.estimated_cost_picousd = choice.cost_picousd

@@ -1,43 +1,49 @@
 # cython: language_level=3
-"""One fixed-size record a deployment: what changes between decisions. Plain C, so that `_select` reads it without Python."""
+"""The state as `_select` and others read it in C: the records' arrays, and readers that change nothing.
 
-from libc.stdint cimport int32_t
+A reader of a breaker, a limit or a budget is in `_breaker`, `_limit`, `_budget`, of a mean or a window in `_sliding`.
+"""
 
-cdef extern from *:
-    """
-    #include <stdint.h>
+from libc.stdint cimport int32_t, int64_t
 
-    /* One cache line a deployment, so that neighbours never share one when processes write at once. */
-    typedef struct {
-        int32_t available;
-        int32_t in_flight;
-        int32_t reserved[14];
-    } tierway_record;
+from tierway_core._atomic cimport load
+from tierway_core._records cimport BudgetC, HeaderC, LimitC, RecordC, WorkerC
+from tierway_core._sliding cimport USAGE_SLOT_NS, slid
 
-    static inline int32_t tierway_load(const int32_t *at) { return __atomic_load_n(at, __ATOMIC_RELAXED); }
-    static inline void tierway_store(int32_t *at, int32_t value) { __atomic_store_n(at, value, __ATOMIC_RELAXED); }
 
-    /* Adds `step` unless the result would leave 0 to INT32_MAX. Returns the new value, or -1 when nothing was added. */
-    static inline int32_t tierway_count(int32_t *at, int32_t step) {
-        int32_t seen = __atomic_load_n(at, __ATOMIC_RELAXED);
-        while (step < 0 ? seen >= -step : seen <= INT32_MAX - step)
-            if (__atomic_compare_exchange_n(at, &seen, seen + step, 1, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) return seen + step;
-        return -1;
-    }
-    """
-    ctypedef struct RecordC "tierway_record":
-        int32_t available
-        int32_t in_flight
+cdef inline int32_t in_flight_of(const RecordC* record, int workers) noexcept nogil:
+    """Requests in flight, of all workers."""
+    cdef int32_t total = 0
+    cdef int worker
+    for worker in range(workers):
+        total += load(&record.held[worker])
+    return total
 
-    int32_t load "tierway_load"(const int32_t* at) noexcept nogil
-    void store "tierway_store"(int32_t* at, int32_t value) noexcept nogil
-    int32_t count "tierway_count"(int32_t* at, int32_t step) noexcept nogil
+
+cdef inline int64_t requests_of(const RecordC* record, int64_t now_ns) noexcept nogil:
+    """Requests that ended in the last minute."""
+    return slid(&record.requests, now_ns // USAGE_SLOT_NS)
+
+
+cdef inline int64_t tokens_of(const RecordC* record, int64_t now_ns) noexcept nogil:
+    """Tokens of the requests that ended in the last minute."""
+    return slid(&record.tokens, now_ns // USAGE_SLOT_NS)
 
 
 cdef class State:
     cdef readonly Py_ssize_t deployments
+    cdef readonly Py_ssize_t limits
+    cdef readonly Py_ssize_t budgets
+    cdef readonly int workers
+    cdef readonly int worker
     cdef RecordC* records
+    cdef LimitC* limit_records
+    cdef BudgetC* budget_records
+    cdef WorkerC* worker_records
     cdef Py_buffer _view  # keeps the buffer alive
     cdef bint _holds_view
 
     cdef RecordC* record(self, Py_ssize_t index) except NULL
+    cdef LimitC* limit_record(self, Py_ssize_t limit) except NULL
+    cdef BudgetC* budget_record(self, Py_ssize_t budget) except NULL
+    cdef int64_t measure(self, Py_ssize_t budget, const bint* is_dead) except? -1

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import NamedTuple
 
-__all__ = ["Complexity", "Features", "Reason", "ReasonCode", "UnroutableKind"]
+__all__ = ["Breaker", "Complexity", "Features", "Reason", "ReasonCode", "Recovery", "UnroutableKind"]
 
 
 class Complexity(IntEnum):
@@ -108,3 +108,25 @@ class Features:
     """Whether the text speaks of images."""
     governance: bool
     """Whether the text speaks of governance."""
+
+
+class Breaker(IntEnum):
+    """What a deployment's circuit breaker lets through."""
+
+    CLOSED = 1
+    """Everything."""
+    OPEN = 2
+    """Nothing, for a time: too large a share of its requests failed."""
+    HALF_OPEN = 3
+    """A few probes, by whose outcome it closes or opens again."""
+
+
+class Recovery(NamedTuple):
+    """What dead workers left in a state, and was put right."""
+
+    in_flight: int
+    """Requests that they were counted for."""
+    reserved_picousd: int
+    """Reservations that went back to their budgets, in 10^-12 USD."""
+    interrupted: int
+    """Operations on budgets that they were in the midst of."""

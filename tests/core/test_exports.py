@@ -11,9 +11,10 @@ PROTOS = Path(__file__).parents[2] / "protos" / "tierway" / "v1" / "types.proto"
 
 def test_the_public_names_are_these():
     assert tierway_core.__all__ == [
-        "Assessment", "CalibrationError", "Candidate", "Classifier", "Complexity", "Contribution", "CoreError", "Decision",
+        "NEVER_NS", "Assessment", "Breaker",
+        "CalibrationError", "Candidate", "Classifier", "Complexity", "Contribution", "CoreError", "Decision",
         "Deployment", "DeploymentSpec", "Features", "InvalidTextError", "Lexicon", "ModelSpec", "NoClassifierError", "Reason",
-        "ReasonCode", "Request", "Router", "RoutingSpec", "State", "Table", "TableError", "UnknownModelError",
+        "ReasonCode", "Recovery", "Request", "Router", "RoutingSpec", "State", "Table", "TableError", "UnknownModelError",
         "UnknownTaskTypeError", "UnroutableError", "UnroutableKind", "Weights", "WeightsError", "assess", "contributions",
         "estimate_tokens", "extract",
     ]  # fmt: skip

@@ -6,7 +6,6 @@ import pytest
 
 from tests.core.fleets import five_tiers, make_table
 from tierway_core import Router, State
-from tierway_core._state import RECORD_BYTES
 from tierway_core.reference import ReferenceRouter
 
 
@@ -30,17 +29,18 @@ def test_ending_what_did_not_begin_is_an_error_and_counts_nothing():
 
 
 def test_a_negative_count_is_an_error():
-    with pytest.raises(ValueError, match="0 or more"):
+    with pytest.raises(ValueError, match="0 to 1048576 deployments, not -1"):
         State(-1)
 
 
 def test_a_small_a_read_only_and_a_misaligned_buffer_are_errors():
-    with pytest.raises(ValueError, match="need 128 bytes"):
-        State(2, bytearray(127))
+    size = State.size_bytes(2)
+    with pytest.raises(ValueError, match=f"needs {size} bytes, the buffer has {size - 1}"):
+        State(2, buffer=bytearray(size - 1))
     with pytest.raises(BufferError):
-        State(1, bytes(64))
+        State(2, buffer=bytes(size))
     with pytest.raises(ValueError, match="aligned"):
-        State(1, memoryview(bytearray(72))[1:])
+        State(2, buffer=memoryview(bytearray(size + 8))[1:])
 
 
 @pytest.mark.parametrize("router_type", [Router, ReferenceRouter])
@@ -54,8 +54,9 @@ def test_a_new_state_has_everything_unavailable_and_idle():
     assert [(state.is_available(i), state.in_flight(i)) for i in range(3)] == [(False, 0)] * 3
 
 
-def test_a_record_is_one_cache_line():
-    assert RECORD_BYTES == 64
+def test_every_record_is_whole_cache_lines():
+    sizes = [State.size_bytes(*counts) for counts in [(0,), (1,), (0, 1), (0, 0, 1), (0, 0, 0, 2)]]
+    assert all(size > 0 and size % 64 == 0 for size in sizes)
 
 
 def test_neighbours_do_not_touch():
@@ -67,9 +68,9 @@ def test_neighbours_do_not_touch():
 
 
 def test_two_states_on_one_shared_memory_see_each_other():
-    memory = SharedMemory(create=True, size=2 * RECORD_BYTES)
+    memory = SharedMemory(create=True, size=State.size_bytes(2))
     try:
-        one, other = State(2, memory.buf), State(2, memory.buf)
+        one, other = State(2, buffer=memory.buf), State(2, buffer=memory.buf)
         one.set_available(1, True)
         one.begin(1)
         assert (other.is_available(1), other.begin(1), one.in_flight(1)) == (True, 2, 2)
@@ -80,8 +81,8 @@ def test_two_states_on_one_shared_memory_see_each_other():
 
 
 def test_a_state_in_a_garbage_cycle_releases_its_buffer():
-    buffer = bytearray(64)
-    cycle = [State(1, buffer)]
+    buffer = bytearray(State.size_bytes(1))
+    cycle = [State(1, buffer=buffer)]
     cycle.append(cycle)
     del cycle
     gc.collect()
