@@ -54,12 +54,14 @@ async def own(folder: Path) -> None:
     engine = PacedEngine(_PAUSE_S)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    servers = [await EngineHost([engine], list).listen(_name(folder)), await serve_shared(engine, f"{folder}/shared")]
+    listener = EngineHost([engine], list).listener(_name(folder))
+    await listener.listen()
+    shared = await serve_shared(engine, f"{folder}/shared")
     grpc_server = await serve_grpc(engine, f"unix:{folder}/grpc")
     print(json.dumps({}), flush=True)
     await stop.wait()
-    for server in servers:
-        server.close()
+    await listener.close()
+    shared.close()
     await grpc_server.stop(None)
 
 

@@ -16,7 +16,7 @@ import logging
 import os
 import socket
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Generic, TypeVar
 
@@ -107,43 +107,78 @@ async def asking(name: str, question: object, decoder: msgspec.msgpack.Decoder[T
         writer.transport.abort()  # what has not been sent is of no use any more
 
 
-async def listen(
-    name: str, decoder: msgspec.msgpack.Decoder[T], answer: Callable[[T, Frames[Any]], Awaitable[None]]
-) -> asyncio.Server:
-    """Listen on `name`: each question is answered by `answer`, which is cancelled when the one who asked has gone.
+class Listener(Generic[T]):
+    """Answers questions of type `T` on a local socket. Lives on the event loop."""
 
-    Raises:
-        OSError: somebody listens there already.
+    def __init__(
+        self,
+        name: str,
+        decoder: msgspec.msgpack.Decoder[T],
+        answer: Callable[[T, Frames[Any]], Coroutine[Any, Any, None]],
+    ) -> None:
+        """Prepare to listen.
 
-    """
+        Args:
+            name: of the socket.
+            decoder: of questions.
+            answer: answers one of them; cancelled when the one who asked has gone.
 
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        frames = Frames(reader, writer, decoder)
+        """
+        self._name = name
+        self._decoder = decoder
+        self._answer = answer
+        self._answering: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+
+    async def listen(self) -> None:
+        """Listen until `close`.
+
+        Raises:
+            OSError: somebody listens there already.
+
+        """
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            listener.bind(_address(self._name))
+        except BaseException:
+            listener.close()
+            raise
+        self._server = await asyncio.start_unix_server(self._connected, sock=listener, backlog=_BACKLOG)
+
+    async def close(self) -> None:
+        """Stop listening, and break off what is being answered."""
+        if self._server is not None:
+            self._server.close()
+        for task in self._answering:
+            task.cancel()
+        if self._answering:
+            await asyncio.wait(self._answering)
+
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._handle(Frames(reader, writer, self._decoder), writer))
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
+
+    async def _handle(self, frames: Frames[T], writer: asyncio.StreamWriter) -> None:
         try:
             if not _is_ours(writer):
                 return
             async with asyncio.timeout(_QUESTION_S):
                 question = await frames.read()
-            await _while_asked(frames, answer(question, frames))
-        except (EOFError, OSError, TimeoutError):
-            pass  # it left
+            await _while_asked(frames, self._answer(question, frames))
+        except (EOFError, OSError):
+            pass  # it left, or never asked
         except GarbledError as error:
-            logger.warning("garbage on a local socket", extra={"socket": name, "error": str(error)})
+            logger.warning("garbage on a local socket", extra={"socket": self._name, "error": str(error)})
+        except Exception:  # the edge of the process: whoever asked sees the connection closed
+            logger.exception("unexpected error", extra={"socket": self._name})
         finally:
             writer.close()  # what was written last still goes out
 
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        listener.bind(_address(name))
-    except BaseException:
-        listener.close()
-        raise
-    return await asyncio.start_unix_server(handle, sock=listener, backlog=_BACKLOG)
 
-
-async def _while_asked(frames: Frames[Any], answering: Awaitable[None]) -> None:
+async def _while_asked(frames: Frames[Any], answering: Coroutine[Any, Any, None]) -> None:
     """Await an answer for as long as somebody waits for it."""
-    task = asyncio.ensure_future(answering)
+    task = asyncio.create_task(answering)
     leaving = asyncio.create_task(frames.until_left())
     try:
         await asyncio.wait((task, leaving), return_when=asyncio.FIRST_COMPLETED)

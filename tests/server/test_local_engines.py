@@ -54,14 +54,18 @@ class Hop:
         [self.supervised] = supervised_engines(parse(only(five_tiers(), "nano")), [""], self.launcher).all
         self.remote = RemoteEngine("nano", name, capacity=CAPACITY)
         self._tasks: list[asyncio.Task[None]] = []
-        self._server: asyncio.Server | None = None
+        self._listener = self.new_listener()
 
     @property
     def engine(self) -> ScriptedEngine:
         return self.launcher.engines["nano"]
 
     async def start_host(self) -> None:
-        self._server = await EngineHost([self.supervised], list).listen(self.name)
+        self._listener = self.new_listener()
+        await self._listener.listen()
+
+    def new_listener(self) -> Any:
+        return EngineHost([self.supervised], list).listener(self.name)
 
     async def start(self) -> None:
         await self.start_host()
@@ -70,13 +74,8 @@ class Hop:
         await until(lambda: self.remote.availability.is_available)
 
     async def stop_host(self) -> None:
-        """As a killed process would: connections break off."""
-        assert self._server is not None
-        self._server.close()
-        for task in asyncio.all_tasks():
-            if "listen.<locals>.handle" in repr(task.get_coro()):
-                task.cancel()
-        await asyncio.sleep(0)
+        """As the end of its process would: connections break off."""
+        await self._listener.close()
 
     async def answer(self, generation: Generation = GENERATION) -> list[Chunk]:
         async with aclosing(self.remote.generate(generation)) as chunks:
@@ -86,8 +85,7 @@ class Hop:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._server is not None:
-            self._server.close()
+        await self._listener.close()
 
 
 @pytest.fixture
@@ -297,7 +295,7 @@ async def test_another_user_is_not_listened_to(hop: Hop, monkeypatch: pytest.Mon
 
 async def test_a_name_is_taken_by_one_host_only(hop: Hop) -> None:
     with pytest.raises(OSError, match="in use"):
-        await EngineHost([hop.supervised], list).listen(hop.name)
+        await hop.new_listener().listen()
 
 
 async def test_an_engine_that_the_host_has_not_is_not_ready(hop: Hop) -> None:

@@ -24,7 +24,7 @@ from tierway_server.backends.hop import (
     question_decoder,
 )
 from tierway_server.errors import InternalError, NotReadyError, QueueFullError, TierwayError
-from tierway_server.local_socket import Frames, listen
+from tierway_server.local_socket import Frames, Listener
 from tierway_server.telemetry.families import Families
 
 logger = logging.getLogger(__name__)
@@ -70,14 +70,9 @@ class EngineHost:
             # The default argument binds this turn's engine.
             engine.watch(lambda _, name=engine.name: self._tell(name))  # type: ignore[misc]
 
-    async def listen(self, name: str) -> asyncio.Server:
-        """Serve on the local socket `name`.
-
-        Raises:
-            OSError: somebody listens there already.
-
-        """
-        return await listen(name, question_decoder, self._answer)
+    def listener(self, name: str) -> Listener[Question]:
+        """What serves them on the local socket `name`."""
+        return Listener(name, question_decoder, self._answer)
 
     async def _answer(self, question: Question, frames: Frames[Any]) -> None:
         match question:

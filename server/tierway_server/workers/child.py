@@ -37,7 +37,7 @@ class Child:
         *,
         fds: Sequence[int] = (),
         began: Callable[[], None],
-        died: Callable[[], None],
+        died: Callable[[], Awaitable[None]],
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -49,7 +49,7 @@ class Child:
             assignment: makes what it reads from its standard input.
             fds: file descriptors that it inherits.
             began: called at the beginning of each life.
-            died: called after each death that nobody asked for, before the next life begins.
+            died: awaited after each death that nobody asked for, before the next life begins.
             clock: monotonic seconds.
             sleep: waits so many seconds.
 
@@ -85,7 +85,7 @@ class Child:
             code = await self._live_once()
             if self._is_stopping:
                 return
-            self._died()
+            await self._died()
             if code == CANNOT_START:
                 raise CannotStartError(f"{self.name} cannot start")
             if self._clock() - began_s > _HEALTHY_AFTER_S:

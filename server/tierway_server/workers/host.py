@@ -48,12 +48,13 @@ async def host(assignment: Assignment, launch: Launch) -> None:
 
     for engine in engines.all:
         engine.watch(freeze)
-    server = await EngineHost(engines.all, count).listen(host_socket(assignment.socket))
+    listener = EngineHost(engines.all, count).listener(host_socket(assignment.socket))
+    await listener.listen()
     running = [asyncio.create_task(engine.run(), name=f"engine {engine.name}") for engine in engines.all]
     try:
         await stop.wait()
     finally:
-        server.close()
+        await listener.close()
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)

@@ -18,7 +18,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -29,7 +29,7 @@ from tierway_server.config import Address, Config, build_table, parse_address, r
 from tierway_server.deciding import new_state, start_deciding, state_bytes
 from tierway_server.flow.deployments import Deployments
 from tierway_server.http import app as http_app
-from tierway_server.local_socket import Frames, GarbledError, asking, listen
+from tierway_server.local_socket import Frames, GarbledError, Listener, asking
 from tierway_server.ports import listening, reserved, warn_of_exposure
 from tierway_server.stops import Stops
 from tierway_server.telemetry.families import Collected, Families, Merged, collect, families_decoder, merge
@@ -49,6 +49,7 @@ _WORKER = "tierway_server.workers.worker"
 _STOP_S = 10.0
 _HOST_STOP_S = 20.0
 _ENGINES_PATIENCE_S = 0.5
+_RECOVER_AGAIN_S = 0.01
 # How much of a dead front end's counts may be lost at most.
 _COUNT_EVERY_S = 1.0
 
@@ -90,6 +91,8 @@ class Supervisor:
         self._is_draining = False
         self._serving: set[int] = set()
         self._all_serve = asyncio.Event()
+        self._dead: set[int] = set()
+        """Front ends whose share of the state has not been given back yet."""
         self._host = self._child("engines", host_module, self._assignment, self._host_died)
         self._workers = [
             self._child(
@@ -120,10 +123,16 @@ class Supervisor:
             self._holders.append(holder)
             self.addresses[name] = address._replace(port=holder.getsockname()[1])
         listener = listening(parse_address(settings.http_listen))
+        self._holders.append(listener)
         self.addresses["http"] = Address(*listener.getsockname()[:2])
         app = http_app.build(lambda: self.is_ready, lambda: self._is_draining, self._collected)
         self._http = http_app.HttpServer(app, listener)
         warn_of_exposure(self.addresses)
+
+    def close(self) -> None:
+        """Let go of the ports; `run` does so at its end."""
+        for holder in self._holders:
+            holder.close()
 
     @property
     def is_ready(self) -> bool:
@@ -149,13 +158,14 @@ class Supervisor:
         """
         assert self._http is not None  # listen() comes first
         logger.debug("configuration", extra={"config": redacted(self._config)})
-        control = await listen(supervisor_socket(self._socket), to_supervisor_decoder, self._answer)
+        control = Listener(supervisor_socket(self._socket), to_supervisor_decoder, self._answer)
+        await control.listen()
         http = asyncio.create_task(self._http.run_until_stopped(), name="http")
         watching = [asyncio.create_task(engine.run(), name=f"engine {engine.name}") for engine in self.engines.all]
         watching += [asyncio.create_task(self._greet()), asyncio.create_task(self._keep_counting())]
         host = asyncio.create_task(self._host.run(), name=self._host.name)
         workers = [asyncio.create_task(worker.run(), name=worker.name) for worker in self._workers]
-        told = asyncio.create_task(stops.drain.wait())
+        told: asyncio.Task[Any] = asyncio.create_task(stops.drain.wait())
         try:
             await asyncio.wait((told, host, *workers), return_when=asyncio.FIRST_COMPLETED)
             await self._drain(workers, stops)
@@ -167,12 +177,11 @@ class Supervisor:
             self._host.stop()
             await asyncio.wait((host,), timeout=_HOST_STOP_S)
             self._http.stop()
-            control.close()
+            await control.close()
             for task in (told, host, *watching):
                 task.cancel()
             ends += await asyncio.gather(host, told, http, *watching, return_exceptions=True)
-            for holder in self._holders:
-                holder.close()
+            self.close()
         for failure in ends:
             if isinstance(failure, CannotStartError):
                 raise failure
@@ -192,7 +201,12 @@ class Supervisor:
             worker.stop()
 
     def _child(
-        self, name: str, module: str, assignment: Callable[[], Assignment], died: Callable[[], None], *fds: int
+        self,
+        name: str,
+        module: str,
+        assignment: Callable[[], Assignment],
+        died: Callable[[], Awaitable[None]],
+        *fds: int,
     ) -> Child:
         began = self.metrics.process_starts.labels(name).inc
         return Child(name, module, assignment, fds=fds, began=began, died=died)
@@ -208,14 +222,22 @@ class Supervisor:
             started_s=self._started_s,
         )
 
-    def _host_died(self) -> None:
+    async def _host_died(self) -> None:
         for engine in self.engines.all:
             engine.host_lost()
 
-    def _worker_died(self, worker: int) -> None:
+    async def _worker_died(self, worker: int) -> None:
         self._whole.departed(worker)
-        recovered = self.state.recover(worker)
-        logger.warning("what a dead worker held is given back", extra={"worker": worker, **recovered._asdict()})
+        self._dead.add(worker)
+        while worker in self._dead:
+            try:
+                recovered = self.state.recover(*self._dead)
+            except RuntimeError:
+                # Another one stopped in the midst of an operation: if it is dead, that is known in a moment.
+                await asyncio.sleep(_RECOVER_AGAIN_S)
+                continue
+            self._dead.discard(worker)
+            logger.warning("what a dead worker held is given back", extra={"worker": worker, **recovered._asdict()})
 
     async def _answer(self, question: Whole | Serving, frames: Frames[Any]) -> None:
         match question:

@@ -13,7 +13,7 @@ import uvloop
 from tierway_server.app import Process
 from tierway_server.config import ConfigError, build_table, parse_address
 from tierway_server.deciding import new_state, state_bytes
-from tierway_server.local_socket import Frames, asking, listen
+from tierway_server.local_socket import Frames, Listener, asking
 from tierway_server.rpc.server import PortError
 from tierway_server.stops import Stops
 from tierway_server.telemetry import logging as telemetry_logging
@@ -50,13 +50,14 @@ async def work(assignment: Assignment) -> None:
     async def answer(_: Count, frames: Frames[Any]) -> None:
         await frames.write(process.count())
 
-    counting = await listen(worker_socket(seat.socket, seat.worker), to_worker_decoder, answer)
+    counting = Listener(worker_socket(seat.socket, seat.worker), to_worker_decoder, answer)
+    await counting.listen()
     serving = asyncio.create_task(_announce(process, seat), name="serving")
     try:
         await process.run(Stops())
     finally:
         serving.cancel()
-        counting.close()
+        await counting.close()
 
 
 async def _announce(process: Process, seat: Seat) -> None:
