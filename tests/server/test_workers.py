@@ -120,7 +120,7 @@ async def serving(config: Config) -> AsyncIterator[Running]:
     run = asyncio.create_task(supervisor.run(stops))  # type: ignore[arg-type]  # the same two events
     server = Running(supervisor, stops, run)
     try:
-        await until(lambda: supervisor._all_serve.is_set() or run.done())
+        await until(lambda: supervisor.serves.is_set() or run.done())
         await server.until_served()
         yield server
     finally:

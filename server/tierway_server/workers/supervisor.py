@@ -90,7 +90,8 @@ class Supervisor:
         self._started_s = time.time()
         self._is_draining = False
         self._serving: set[int] = set()
-        self._all_serve = asyncio.Event()
+        self.serves = asyncio.Event()
+        """Set as soon as every front end has served."""
         self._dead: set[int] = set()
         """Front ends whose share of the state has not been given back yet."""
         self._host = self._child("engines", host_module, self._assignment, self._host_died)
@@ -246,14 +247,14 @@ class Supervisor:
             case Serving(worker):
                 self._serving.add(worker)
                 if len(self._serving) == len(self._workers):
-                    self._all_serve.set()
+                    self.serves.set()
                 try:
                     await asyncio.Event().wait()  # ends with the connection
                 finally:
                     self._serving.discard(worker)
 
     async def _greet(self) -> None:
-        await self._all_serve.wait()
+        await self.serves.wait()
         while not self.engines.have_settled:
             await self.deployments.changed()
         sys.stdout.write(banner.text(self.addresses, self.table, self.deployments.availabilities))
