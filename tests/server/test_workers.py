@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -16,17 +17,19 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.server.asking import execute, kinds_of, remaining, route, stream, text_of
-from tests.server.fleet import five_tiers, only
+from tests.server.fleet import five_tiers, learned, only
 from tests.server.running import ScriptedStops
 from tierway.v1 import router_service_pb2 as rpc
 from tierway.v1 import types_pb2 as pb
 from tierway.v1.router_service_pb2_grpc import RouterServiceStub
-from tierway_server.config import Config, parse
+from tierway_server.app import Process
+from tierway_server.config import Config, ConfigError, parse
 from tierway_server.local_socket import asking
 from tierway_server.rpc.server import PortError
 from tierway_server.telemetry import semconv
 from tierway_server.telemetry.families import Counts, counts_decoder
 from tierway_server.workers.assignment import worker_socket
+from tierway_server.workers.child import CannotStartError
 from tierway_server.workers.questions import Count
 from tierway_server.workers.supervisor import Supervisor
 
@@ -287,13 +290,73 @@ async def is_draining(server: Running) -> bool:
     return (await server.http.get("/ready")).json() == {"status": "draining"}
 
 
-@pytest.mark.parametrize("listen", ["listen", "admin_listen", "http_listen"])
-async def test_a_server_beside_it_on_its_ports_is_refused(listen: str) -> None:
-    first = Supervisor(two_workers(), os.environ)
-    first.listen()
-    name = {"listen": "grpc", "admin_listen": "admin", "http_listen": "http"}[listen]
-    second = Supervisor(two_workers(**{listen: str(first.addresses[name])}), os.environ)
-    with pytest.raises(PortError, match=str(first.addresses[name].port)):
-        second.listen()
-    for supervisor in (first, second):
+LISTENS = pytest.mark.parametrize(
+    ("listen", "name"), [("listen", "grpc"), ("admin_listen", "admin"), ("http_listen", "http")]
+)
+
+
+class TestPorts:
+    @pytest.fixture
+    async def supervisor(self) -> AsyncIterator[Supervisor]:
+        supervisor = Supervisor(two_workers(), os.environ)
+        supervisor.listen()
+        yield supervisor
         supervisor.close()
+
+    @LISTENS
+    async def test_are_refused_to_another_server_with_workers(
+        self, listen: str, name: str, supervisor: Supervisor
+    ) -> None:
+        address = supervisor.addresses[name]
+        second = Supervisor(two_workers(**{listen: str(address)}), os.environ)
+        with pytest.raises(PortError, match=str(address.port)):
+            second.listen()
+        second.close()
+
+    @LISTENS
+    async def test_are_refused_to_a_server_of_one_process(self, listen: str, name: str, supervisor: Supervisor) -> None:
+        address = supervisor.addresses[name]
+        with pytest.raises(PortError, match=str(address.port)):
+            async with one_process(parse(only(five_tiers(**{listen: str(address)}), "premium"))):
+                pass
+
+    @LISTENS
+    async def test_of_a_server_of_one_process_are_refused(self, listen: str, name: str) -> None:
+        async with one_process(parse(only(five_tiers(), "premium"))) as first:
+            address = first.addresses[name]
+            second = Supervisor(two_workers(**{listen: str(address)}), os.environ)
+            with pytest.raises(PortError, match=str(address.port)):
+                second.listen()
+            second.close()
+
+
+@asynccontextmanager
+async def one_process(config: Config) -> AsyncIterator[Process]:
+    """A server of one process that listens and does not serve yet."""
+    process = Process(config, {})
+    try:
+        process.listen()
+        yield process
+    finally:
+        await process._public.stop(None)
+        await process._admin.stop(None)
+        if process._http is not None:
+            process._http._listener.close()
+
+
+async def test_a_worker_that_cannot_start_ends_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Any module of the standard library that ends with 2 when it is given no arguments.
+    monkeypatch.setattr("tierway_server.workers.supervisor._WORKER", "tarfile")
+    supervisor = Supervisor(two_workers(), os.environ, host_module="tests.server.paced_host")
+    supervisor.listen()
+    with pytest.raises(CannotStartError):
+        await supervisor.run(ScriptedStops())  # type: ignore[arg-type]  # the same two events
+    assert set(supervisor.pids.values()) == {None}
+
+
+async def test_a_calibration_that_is_not_valid_is_told_before_anything_starts(tmp_path: Path) -> None:
+    bad = tmp_path / "calibration.json"
+    bad.write_text("{}")
+    document = learned(five_tiers(workers=WORKERS), calibration=str(bad))
+    with pytest.raises(ConfigError, match="calibration"):
+        Supervisor(parse(document), os.environ)
