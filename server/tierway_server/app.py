@@ -30,20 +30,27 @@ from tierway_server.config import (
     redacted,
     unavailable_reason,
 )
-from tierway_server.deciding import new_state, start_deciding
+from tierway_server.deciding import start_deciding
+from tierway_server.flow.admission import Admission
 from tierway_server.flow.answer import Answerer
+from tierway_server.flow.budgets import Budgets
 from tierway_server.flow.decide import Decider
 from tierway_server.flow.deployments import Deployments
 from tierway_server.flow.drain import Drain
+from tierway_server.flow.grants import new_state
+from tierway_server.flow.limits import Limits
+from tierway_server.flow.standing import Standing
 from tierway_server.http import app as http_app
 from tierway_server.ports import listening, warn_of_exposure
 from tierway_server.rpc import router_service
 from tierway_server.rpc import server as rpc_server
+from tierway_server.rpc.admin_service import AdminService
 from tierway_server.rpc.fleet import Fleet
 from tierway_server.rpc.router_service import RouterService
 from tierway_server.stops import Stops
 from tierway_server.telemetry import logging as telemetry_logging
 from tierway_server.telemetry import semconv
+from tierway_server.telemetry.counting import SinceReset
 from tierway_server.telemetry.families import Counts, collect
 from tierway_server.telemetry.metrics import Metrics
 from tierway_server.workers.child import CannotStartError
@@ -142,25 +149,47 @@ class Process:
         )
 
         deciding, self.calibrator = start_deciding(config, environ, self.table, self.state, self.metrics)
-        self._decider = Decider(deciding, self.deployments, config.constitution.hash, self.metrics)
+        limits, budgets = (
+            Limits(self.table, self.state, self.metrics),
+            Budgets(self.table, self.state, self.metrics),
+        )
+        self._decider = Decider(
+            deciding, self.table, self.deployments, limits, budgets, config.constitution.hash, self.metrics
+        )
+        admission = Admission(self.table, self.state, self.deployments, limits, budgets)
+        self.standing = Standing(self.table, self.state)
+        self.metrics.gauge(
+            semconv.BREAKER,
+            "The circuit breaker: 1 closed, 2 open, 3 half-open.",
+            "deployment",
+            self.standing.breakers_by_name,
+        )
+        for name, documentation, figure in (
+            (semconv.BUDGET_LIMIT_USD, "What may be spent in a period.", "limit_usd"),
+            (semconv.BUDGET_SPENT_USD, "What has been spent in this period.", "spent_usd"),
+            (semconv.BUDGET_RESERVED_USD, "What answers under way hold.", "reserved_usd"),
+        ):
+            self.metrics.gauge(name, documentation, "budget", partial(self.standing.budgets_by_name, figure))
         self.metrics.gauge(
             semconv.CALIBRATION,
             "1 for the calibration that decides, by its identity.",
             "calibration",
             lambda: {self._decider.deciding.calibration or "none": 1},
         )
+        fleet = Fleet(
+            self.table,
+            self.deployments.availabilities,
+            self.standing,
+            config.constitution.hash,
+            seat or SinceReset(self._own_counts),
+            lambda: self._decider.deciding,
+            seat.started_s if seat else time.time(),
+        )
         service = RouterService(
             table=self.table,
             decider=self._decider,
-            answerer=Answerer(self.table, self.state, self.deployments, self.metrics),
-            fleet=Fleet(
-                self.table,
-                self.deployments.availabilities,
-                config.constitution.hash,
-                seat.counts if seat else self._own_counts,
-                lambda: self._decider.deciding,
-                seat.started_s if seat else time.time(),
-            ),
+            answerer=Answerer(self.table, admission, self.metrics),
+            fleet=fleet,
             drain=self.drain,
             metrics=self.metrics,
             prompt_bytes=settings.limits.prompt_bytes,
@@ -169,19 +198,18 @@ class Process:
             default_deadline_s=settings.default_deadline_s,
             max_deadline_s=settings.max_deadline_s,
         )
-        limits = settings.limits
-        self._public = rpc_server.build(
-            receive_bytes=limits.receive_bytes,
-            max_concurrent_streams=limits.max_concurrent_streams,
-            shares_ports=seat is not None,
-        )
-        self._admin = rpc_server.build(
-            receive_bytes=limits.receive_bytes,
-            max_concurrent_streams=limits.max_concurrent_streams,
-            shares_ports=seat is not None,
+        admin = AdminService(self.standing, fleet, self.metrics)
+        self._public, self._admin = (
+            rpc_server.build(
+                receive_bytes=settings.limits.receive_bytes,
+                max_concurrent_streams=settings.limits.max_concurrent_streams,
+                shares_ports=seat is not None,
+            )
+            for _ in range(2)
         )
         self._health = rpc_server.Health([router_service.NAME])
         self._public.add_generic_rpc_handlers((service.handlers(),))
+        self._admin.add_generic_rpc_handlers((admin.handlers(),))
         self._health.add_to(self._public)
         self._health.add_to(self._admin)
         if settings.reflection:

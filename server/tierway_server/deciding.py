@@ -3,26 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from tierway_core import Classifier, Router, State, Table
 from tierway_server.config import Config, ConfigError, Problem, calibration_path, load_weights
 from tierway_server.flow.calibration import CalibrationRefusedError, Calibrator
 from tierway_server.flow.decide import Deciding
 from tierway_server.telemetry.metrics import Metrics
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
-
-
-def new_state(table: Table, *, workers: int = 1, worker: int = 0, buffer: WriteableBuffer | None = None) -> State:
-    """What the deployments of `table` are doing: private to this process, or shared by so many workers in `buffer`."""
-    return State(len(table.deployments), workers=workers, worker=worker, buffer=buffer)
-
-
-def state_bytes(table: Table, workers: int) -> int:
-    """How large the buffer of a shared state is."""
-    return State.size_bytes(len(table.deployments), workers=workers)
 
 
 def start_deciding(

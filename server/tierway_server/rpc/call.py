@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import inf
 from typing import Any
 
 import grpc
@@ -20,12 +21,14 @@ _NAME = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 class Call:
     """An RPC. Belongs to its handler's task."""
 
-    __slots__ = ("_request_id", "arrived_s", "code", "context", "tenant", "trailers")
+    __slots__ = ("_request_id", "arrived_s", "code", "context", "remaining_s", "tenant", "trailers")
 
     def __init__(self, context: Context, arrived_s: float) -> None:
         self.context = context
         self.arrived_s = arrived_s
         """When it arrived, on the server's clock."""
+        self.remaining_s = inf
+        """How much time the caller has left, in seconds, as far as it says so."""
         self.code = grpc.StatusCode.OK
         """What it ends with."""
         self.trailers: Metadata = ()
@@ -85,11 +88,11 @@ def _checked(name: str, field: str) -> str:
     return name
 
 
-def checked_request_id(stated: str) -> str:
-    """The id that a request states, or a new one.
+def check_request_id(stated: str) -> None:
+    """Check the id that a request states; it need not state one.
 
     Raises:
         InvalidRequestError: it is none.
 
     """
-    return _checked(stated, "request_id") or uuid7()
+    _checked(stated, "request_id")

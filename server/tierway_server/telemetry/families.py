@@ -52,6 +52,8 @@ class Counts(msgspec.Struct, array_like=True, frozen=True):
     families: Families
     in_flight: int
     """Answers under way."""
+    since_s: float = 0.0
+    """From when it has been counted, Unix time; 0: since the start of the process that tells it."""
 
     def values(self, name: str) -> list[tuple[Mapping[str, str], float]]:
         """The samples called `name`, each with its labels."""

@@ -10,7 +10,11 @@ class Count(msgspec.Struct, tag=True, array_like=True, frozen=True):
 
 
 class Whole(msgspec.Struct, tag=True, array_like=True, frozen=True):
-    """Asks the supervisor what all front ends have counted: `telemetry.families.Counts`, once."""
+    """Asks the supervisor what all front ends have counted since the last `Reset`: `telemetry.families.Counts`, once."""
+
+
+class Reset(msgspec.Struct, tag=True, array_like=True, frozen=True):
+    """Asks the supervisor to begin these counts anew: a float, once, the Unix time from which they count."""
 
 
 class Serving(msgspec.Struct, tag=True, array_like=True, frozen=True):
@@ -20,4 +24,7 @@ class Serving(msgspec.Struct, tag=True, array_like=True, frozen=True):
 
 
 to_worker_decoder: msgspec.msgpack.Decoder[Count] = msgspec.msgpack.Decoder(Count)
-to_supervisor_decoder: msgspec.msgpack.Decoder[Whole | Serving] = msgspec.msgpack.Decoder(Whole | Serving)
+to_supervisor_decoder: msgspec.msgpack.Decoder[Whole | Reset | Serving] = msgspec.msgpack.Decoder(
+    Whole | Reset | Serving
+)
+time_decoder: msgspec.msgpack.Decoder[float] = msgspec.msgpack.Decoder(float)

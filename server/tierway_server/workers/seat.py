@@ -12,7 +12,7 @@ from tierway_server.config import Address, Config
 from tierway_server.local_socket import asking
 from tierway_server.telemetry.families import Counts, counts_decoder
 from tierway_server.workers.assignment import host_socket, supervisor_socket
-from tierway_server.workers.questions import Whole
+from tierway_server.workers.questions import Reset, Whole, time_decoder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class Seat:
         return remote_engines(config, unavailable, host_socket(self.socket))
 
     async def counts(self) -> Counts:
-        """What all front ends have counted.
+        """What all front ends have counted since the last `reset`.
 
         Raises:
             EOFError: there is no supervisor any more, and so no server.
@@ -43,4 +43,9 @@ class Seat:
 
         """
         async with asking(supervisor_socket(self.socket), Whole(), counts_decoder) as told:
+            return await told.read()
+
+    async def reset(self) -> float:
+        """Begin these counts anew for all front ends; raises as `counts` does."""
+        async with asking(supervisor_socket(self.socket), Reset(), time_decoder) as told:
             return await told.read()

@@ -26,18 +26,20 @@ from tierway_server import banner
 from tierway_server.backends.engines import remote_engines
 from tierway_server.backends.hop import Count as CountEngines
 from tierway_server.config import Address, Config, build_table, parse_address, redacted, unavailable_reason
-from tierway_server.deciding import new_state, start_deciding, state_bytes
+from tierway_server.deciding import start_deciding
 from tierway_server.flow.deployments import Deployments
+from tierway_server.flow.grants import new_state, state_bytes
 from tierway_server.http import app as http_app
 from tierway_server.local_socket import Frames, GarbledError, Listener, asking
 from tierway_server.ports import listening, reserved, warn_of_exposure
 from tierway_server.stops import Stops
+from tierway_server.telemetry.counting import SinceReset
 from tierway_server.telemetry.families import Collected, Families, Merged, collect, families_decoder, merge
 from tierway_server.telemetry.metrics import Metrics
 from tierway_server.workers.assignment import Assignment, host_socket, supervisor_socket, worker_socket
 from tierway_server.workers.child import CannotStartError, Child
 from tierway_server.workers.memory import SharedMemory
-from tierway_server.workers.questions import Serving, Whole, to_supervisor_decoder
+from tierway_server.workers.questions import Reset, Serving, Whole, to_supervisor_decoder
 from tierway_server.workers.whole import WholeCounts
 
 logger = logging.getLogger(__name__)
@@ -109,6 +111,7 @@ class Supervisor:
             [worker_socket(self._socket, worker) for worker in range(workers)],
             lambda worker: self._workers[worker].lives,
         )
+        self._counting = SinceReset(self._whole.counts)
 
     def listen(self) -> None:
         """Take all ports, before anything expensive starts.
@@ -240,10 +243,12 @@ class Supervisor:
             self._dead.discard(worker)
             logger.warning("what a dead worker held is given back", extra={"worker": worker, **recovered._asdict()})
 
-    async def _answer(self, question: Whole | Serving, frames: Frames[Any]) -> None:
+    async def _answer(self, question: Whole | Reset | Serving, frames: Frames[Any]) -> None:
         match question:
             case Whole():
-                await frames.write(await self._whole.counts())
+                await frames.write(await self._counting.counts())
+            case Reset():
+                await frames.write(await self._counting.reset())
             case Serving(worker):
                 self._serving.add(worker)
                 if len(self._serving) == len(self._workers):

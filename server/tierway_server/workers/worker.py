@@ -12,7 +12,7 @@ import uvloop
 
 from tierway_server.app import Process
 from tierway_server.config import ConfigError, build_table, parse_address
-from tierway_server.deciding import new_state, state_bytes
+from tierway_server.flow.grants import new_state, state_bytes
 from tierway_server.local_socket import Frames, Listener, asking
 from tierway_server.rpc.server import PortError
 from tierway_server.stops import Stops
