@@ -109,6 +109,18 @@ class ReferenceDecision:
         return None if self.assessment is None else self.assessment.confidence
 
     @property
+    def difficulty(self) -> float | None:
+        return None if self.assessment is None else self.assessment.difficulty
+
+    @property
+    def domain(self) -> str:
+        return "" if self.assessment is None else self.assessment.domain
+
+    @property
+    def label(self) -> str:
+        return "" if self.assessment is None else self.assessment.label
+
+    @property
     def budgets(self) -> tuple[int, ...]:
         return self.table.budgets_of(self.tenant, self.request.agent)
 

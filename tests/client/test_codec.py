@@ -128,6 +128,9 @@ def test_empty_prompt_is_the_servers_to_judge() -> None:
                 allow_fallback=False,
                 allow_escalation=False,
                 expected_constitution_hash="h",
+                strategy="weighted",
+                regions=["eu", "us"],
+                sticky_key="u",
             ),
             pb.Preferences(
                 agent="a",
@@ -142,6 +145,9 @@ def test_empty_prompt_is_the_servers_to_judge() -> None:
                 allow_fallback=False,
                 allow_escalation=False,
                 expected_constitution_hash="h",
+                strategy="weighted",
+                regions=["eu", "us"],
+                sticky_key="u",
             ),
         ),
         (

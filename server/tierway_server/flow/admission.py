@@ -59,7 +59,7 @@ class Admission:
         Args:
             index: the deployment.
             decision: for whom, and what it is estimated to read and write.
-            give_up_s: when the caller's time is over, on the server's clock.
+            give_up_s: when the request's time is over, on the server's clock.
 
         Raises:
             NotReadyError: it cannot answer now.

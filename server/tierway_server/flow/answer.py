@@ -47,6 +47,8 @@ class Job:
     json_schema: Mapping[str, Any] | None
     arrived_s: float
     """When the request arrived, on the server's clock."""
+    give_up_s: float
+    """When its time is over, on the server's clock."""
     decided_s: float
     """When the decision had been taken, on the server's clock."""
 
@@ -76,7 +78,6 @@ class Answerer:
 
         """
         chain = (job.decision.deployment, *job.decision.fallback)
-        give_up_s = job.decided_s + job.decision.request.deadline_s
         failures: list[Attempt] = []
         is_announced = False
         for index in chain:
@@ -84,7 +85,7 @@ class Answerer:
             attempt = Attempt(deployment.model.name, deployment.spec.name)
             first_token_s = 0.0
             try:
-                with self._admission.admitted(index, job.decision, give_up_s) as tried:
+                with self._admission.admitted(index, job.decision, job.give_up_s) as tried:
                     chunks = tried.backend.generate(self._generation(job, index, len(failures)))
                     async with _begun(chunks) as first:
                         if not is_announced:

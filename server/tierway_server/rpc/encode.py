@@ -55,8 +55,19 @@ class DecisionEncoder:
     def encode(self, decision: Decision, decision_id: str, *, is_explained: bool = True) -> bytes:
         """A serialised `Decision`; without its reasons and chain unless `is_explained`."""
         own = _own(decision, decision_id)
-        domain, label, dial = decision.domain, decision.label, decision.cost_quality
-        chosen = self._chosen.of(decision, (decision.deployment, decision.complexity, domain, label, dial))
+        chosen = self._chosen.of(
+            decision,
+            (
+                decision.deployment,
+                decision.complexity,
+                decision.domain,
+                decision.label,
+                decision.cost_quality,
+                decision.strategy,
+                decision.rule,
+                decision.arm and (decision.experiment, decision.arm, decision.shadow_deployment),
+            ),
+        )
         if not is_explained:
             return own + chosen
         struck = explain.struck_key(decision)
@@ -72,7 +83,7 @@ class DecisionEncoder:
         )
 
     def _chosen_and_read(self, decision: Decision) -> bytes:
-        """What was chosen, and what kind of query it was chosen for."""
+        """What was chosen, for what kind of query, and by which way to choose."""
         deployment = self._table.deployments[decision.deployment]
         model, spec = deployment.model, deployment.spec
         return types_pb.Decision(
@@ -85,6 +96,11 @@ class DecisionEncoder:
             domain=decision.domain,
             label=label(decision.label),  # type: ignore[arg-type]
             cost_quality=decision.cost_quality,
+            strategy=decision.strategy,
+            rule=decision.rule,
+            experiment=decision.experiment,
+            arm=decision.arm,
+            shadow_model=_shadow_model(self._table, decision),
         ).SerializeToString()
 
     def _choice(self, decision: Decision) -> bytes:
@@ -122,6 +138,11 @@ def _own(decision: Decision, decision_id: str) -> bytes:
         *(_QUALITY_TAG, decision.expected_quality),
         *(_DIFFICULTY_TAG, decision.difficulty),
     )
+
+
+def _shadow_model(table: Table, decision: Decision) -> str:
+    shadow = decision.shadow_deployment
+    return table.deployments[shadow].model.name if shadow >= 0 else ""
 
 
 def label(name: str) -> int:

@@ -197,6 +197,7 @@ class RouterService:
             max_cost_picousd=wanted.max_cost_picousd,
             json_schema=wanted.json_schema,
             arrived_s=call.arrived_s,
+            give_up_s=call.arrived_s + call.limit_s,
             decided_s=self._clock(),
         )
 
