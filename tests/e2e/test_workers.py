@@ -15,7 +15,7 @@ from tests.e2e.conftest import two_tiers
 from tests.e2e.serving import Server, eventually
 from tierway_client import AsyncClient, Delta, Sampling, TierwayError
 
-ENDLESS = Sampling(max_tokens=8000, temperature=0.0)
+LONG = Sampling(max_tokens=2000, temperature=0.0)
 SHORT = Sampling(max_tokens=3, temperature=0.0)
 _STREAMS = 8
 
@@ -41,7 +41,7 @@ async def test_a_worker_and_then_the_engines_process_are_killed_and_all_is_serve
     async with AsyncClient(own_server.target, max_attempts=1, timeout_s=60) as client:
         begun = [asyncio.Event() for _ in range(_STREAMS)]
         streams = [asyncio.create_task(_outcome(client, event)) for event in begun]
-        await asyncio.gather(*(event.wait() for event in begun))
+        await _all_begun(begun, streams)
         # One channel, one connection, one worker: whichever it is, the streams end with it.
         for worker in workers:
             worker.send_signal(signal.SIGKILL)
@@ -54,7 +54,7 @@ async def test_a_worker_and_then_the_engines_process_are_killed_and_all_is_serve
         assert (await client.execute("Hi", sampling=SHORT)).usage.output_tokens == 3
         begun = [asyncio.Event()]
         stream = asyncio.create_task(_outcome(client, begun[0]))
-        await begun[0].wait()
+        await _all_begun(begun, [stream])
         engines = own_server.engine_processes()
         [host] = processes(own_server, "workers.host")
         host.send_signal(signal.SIGKILL)
@@ -81,9 +81,16 @@ def processes(server: Server, module: str) -> list[psutil.Process]:
     return [child for child in children if f"tierway_server.{module}" in " ".join(child.cmdline())]
 
 
+async def _all_begun(events: list[asyncio.Event], streams: list[asyncio.Task[str]]) -> None:
+    """Return when every stream has delivered a token; fail when one ends before."""
+    begun = asyncio.gather(*(event.wait() for event in events))
+    done, _ = await asyncio.wait((begun, *streams), return_when=asyncio.FIRST_COMPLETED)
+    assert begun in done, [stream.result() for stream in done]
+
+
 async def _outcome(client: AsyncClient, begun: asyncio.Event) -> str:
     try:
-        async with client.stream("Say something.", sampling=ENDLESS) as events:
+        async with client.stream("Say something.", sampling=LONG) as events:
             async for event in events:
                 if isinstance(event, Delta):
                     begun.set()

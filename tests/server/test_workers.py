@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -19,8 +20,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.server.asking import execute, kinds_of, remaining, route, stream, text_of
 from tests.server.fleet import five_tiers, learned, only
 from tests.server.running import ScriptedStops
+from tierway.v1 import admin_service_pb2 as admin
 from tierway.v1 import router_service_pb2 as rpc
 from tierway.v1 import types_pb2 as pb
+from tierway.v1.admin_service_pb2_grpc import AdminServiceStub
 from tierway.v1.router_service_pb2_grpc import RouterServiceStub
 from tierway_server.app import Process
 from tierway_server.config import Config, ConfigError, parse
@@ -40,7 +43,13 @@ MANY = pb.Sampling(max_tokens=8_000)
 
 
 def two_workers(**server: Any) -> Config:
-    return parse(only(five_tiers(workers=WORKERS, **server), "premium"))
+    return parse(patient(only(five_tiers(workers=WORKERS, **server), "premium")))
+
+
+def patient(document: dict[str, Any]) -> dict[str, Any]:
+    """The same, where no deadline looks too short beforehand."""
+    document["models"][0]["deployments"][0]["expected_token_s"] = 1e-6
+    return document
 
 
 class Running:
@@ -172,8 +181,10 @@ async def test_leaving_and_a_deadline_reach_the_engine(server: Running) -> None:
     await until(lambda: is_running(server, 1))
     call.cancel()
     await until(lambda: is_running(server, 0))
+    reply = client.Execute(execute(sampling=MANY), timeout=2)
+    await until(lambda: is_running(server, 1))
     with pytest.raises(grpc.aio.AioRpcError) as failed:
-        await client.Execute(execute(sampling=MANY), timeout=0.3)
+        await reply
     assert failed.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
     await until(lambda: is_running(server, 0))
     assert server.supervisor.state.in_flight(0) == 0
@@ -210,6 +221,57 @@ async def test_a_worker_killed_gives_back_all_that_it_held_and_its_successor_ser
     while (await server.decisions())[victim] == 0:
         client = await server.router()
         assert (await client.Execute(execute(sampling=pb.Sampling(max_tokens=2)))).text == "1 2"
+
+
+def with_budget(limit_usd: float) -> Config:
+    """The same, where everybody is paid from one hard budget."""
+    document = patient(only(five_tiers(workers=WORKERS), "premium"))
+    document["engines"]["premium"]["queue_size"] = 1_000
+    document["budgets"] = {"all": {"limit_usd": limit_usd, "low_share": 0}}
+    document["tenants"] = {"default": {"budget": "all"}}
+    return parse(document)
+
+
+async def test_two_workers_never_spend_one_budget_twice() -> None:
+    async with serving(with_budget(0.002)) as server:
+        clients = await server.routers()
+        asked = [client.Execute(execute(sampling=pb.Sampling(max_tokens=50))) for client in (*clients, *clients) * 20]
+        outcomes = await asyncio.gather(*asked, return_exceptions=True)
+        paid = [outcome for outcome in outcomes if isinstance(outcome, rpc.ExecuteResponse)]
+        refused = {outcome.code() for outcome in outcomes if isinstance(outcome, grpc.aio.AioRpcError)}
+        state, now_ns = server.supervisor.state, time.monotonic_ns()
+        assert 0 < len(paid) < len(asked)
+        assert refused == {grpc.StatusCode.RESOURCE_EXHAUSTED}
+        assert state.spent_picousd(0, now_ns) == sum(round(reply.cost_usd * 1e12) for reply in paid) <= 0.002e12
+        assert state.reserved_picousd(0) == 0
+
+
+async def test_what_a_killed_worker_had_reserved_of_a_budget_is_free_again() -> None:
+    async with serving(with_budget(0.05)) as server:
+        client = await server.router()
+        call = client.Stream(stream(sampling=MANY))
+        assert (await call.read()).HasField("started")
+        state = server.supervisor.state
+        assert state.reserved_picousd(0) > 0
+        [victim] = [worker for worker in range(WORKERS) if (await server.counts(worker)).in_flight]
+        os.kill(server.pid(f"worker {victim}"), signal.SIGKILL)
+        await until(lambda: state.reserved_picousd(0) == 0)
+        assert state.remaining_picousd(0, time.monotonic_ns()) == round(0.05e12)
+        assert state.in_flight(0) == 0
+
+
+async def test_counts_begin_anew_for_all_workers_at_once_and_metrics_go_on(server: Running) -> None:
+    clients = await server.routers()
+    async with grpc.aio.insecure_channel(str(server.supervisor.addresses["admin"])) as channel:
+        reset = await AdminServiceStub(channel).ResetStats(admin.ResetStatsRequest())
+    for client in clients:
+        stats = await client.GetStats(rpc.GetStatsRequest())
+        assert list(stats.tiers) == []
+        assert stats.count_start_time == reset.count_start_time
+        assert stats.start_time.ToMilliseconds() < stats.count_start_time.ToMilliseconds()
+    assert await server.metric(semconv.DECISIONS) == len(clients)
+    await clients[0].Route(route())
+    assert [tier.decisions for tier in (await clients[-1].GetStats(rpc.GetStatsRequest())).tiers] == [1]
 
 
 async def test_all_workers_killed_at_once_come_back(server: Running) -> None:
