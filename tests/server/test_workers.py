@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
@@ -19,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.server.asking import execute, kinds_of, remaining, route, stream, text_of
 from tests.server.fleet import five_tiers, learned, only
+from tests.server.judging import write_calibration, write_weights
 from tests.server.running import ScriptedStops
 from tierway.v1 import admin_service_pb2 as admin
 from tierway.v1 import router_service_pb2 as rpc
@@ -260,6 +262,57 @@ async def test_what_a_killed_worker_had_reserved_of_a_budget_is_free_again() -> 
         assert state.in_flight(0) == 0
 
 
+async def test_workers_killed_at_any_moment_under_load_leave_all_counts_right() -> None:
+    async with serving(with_budget(1_000.0)) as server:
+        state = server.supervisor.state
+        is_over = asyncio.Event()
+        callers = [asyncio.create_task(call_until(is_over, server, caller)) for caller in range(8)]
+        for number in range(4):
+            await kill_after(server, number % WORKERS, random.Random(number).randrange(1, 60))
+        is_over.set()
+        paid_picousd = sum(await asyncio.gather(*callers))
+        await until(lambda: state.in_flight(0) == 0)
+        await until(lambda: is_running(server, 0))
+        assert state.reserved_picousd(0) == 0
+        # All that callers got was paid; what was on its way to them when a worker died may have been, too.
+        assert state.spent_picousd(0, time.monotonic_ns()) >= paid_picousd > 0
+        assert await answers(await server.router())
+
+
+async def kill_after(server: Running, worker: int, answers: int) -> None:
+    """Kill a worker after so many more answers of all, the load's own time, and return when another serves in its place."""
+    awaited = await server.metric(semconv.ANSWERS) + answers
+    await until(lambda: has_counted(server, semconv.ANSWERS, awaited))
+    life = lives(server, worker)
+    os.kill(server.pid(f"worker {worker}"), signal.SIGKILL)
+    await until(lambda: lives(server, worker) > life)
+    await server.until_served()
+
+
+async def call_until(is_over: asyncio.Event, server: Running, seed: int) -> int:
+    """Ask again and again, on new connections where one breaks, and return what was paid in all, in pico-USD."""
+    tokens = random.Random(seed)
+    paid_picousd = 0
+    while not is_over.is_set():
+        try:
+            client = await server.router()
+            while not is_over.is_set():
+                reply = await client.Execute(execute(sampling=pb.Sampling(max_tokens=tokens.randrange(1, 9))))
+                paid_picousd += round(reply.cost_usd * 1e12)
+        except grpc.aio.AioRpcError as error:
+            if error.code() != grpc.StatusCode.UNAVAILABLE:
+                raise
+    return paid_picousd
+
+
+def lives(server: Running, worker: int) -> int:
+    return server.supervisor._workers[worker].lives
+
+
+async def has_counted(server: Running, name: str, count: float) -> bool:
+    return await server.metric(name) >= count
+
+
 async def test_counts_begin_anew_for_all_workers_at_once_and_metrics_go_on(server: Running) -> None:
     clients = await server.routers()
     async with grpc.aio.insecure_channel(str(server.supervisor.addresses["admin"])) as channel:
@@ -422,3 +475,23 @@ async def test_a_calibration_that_is_not_valid_is_told_before_anything_starts(tm
     document = learned(five_tiers(workers=WORKERS), calibration=str(bad))
     with pytest.raises(ConfigError, match="calibration"):
         Supervisor(parse(document), os.environ)
+
+
+async def test_hanging_up_loads_the_calibration_in_every_worker(tmp_path: Path) -> None:
+    weights = write_weights(tmp_path / "sure.weights")
+    file = tmp_path / "calibration.json"
+    write_calibration(file, weights, abilities={"premium": 1.0})
+    document = learned(
+        only(five_tiers(workers=WORKERS), "premium"),
+        weights=str(tmp_path / "sure.weights"),
+        calibration=str(file),
+        calibration_check_s=3600.0,
+    )
+    async with serving(parse(document)) as server:
+        write_calibration(file, weights, abilities={"premium": 2.0})
+        server.supervisor.hang_up()
+        await until(lambda: has_loaded(server, WORKERS))
+
+
+async def has_loaded(server: Running, calibrations: int) -> bool:
+    return await server.metric(semconv.CALIBRATION_LOADS, outcome="loaded") == calibrations
