@@ -17,6 +17,7 @@ from typing import Any
 import uvloop
 from prometheus_client import CollectorRegistry
 
+from tierway_core import Prefixes
 from tierway_server import banner
 from tierway_server.backends.engines import Engines, Launch, launch_vllm, supervised_engines
 from tierway_server.config import (
@@ -130,6 +131,7 @@ class Process:
         settings = config.server
         self.table = build_table(config)
         self.state = seat.state if seat else new_state(self.table)
+        prefixes = Prefixes()
         self.metrics = Metrics()
         self.drain = Drain()
         reasons = [unavailable_reason(config, deployment, environ) for _, deployment in config.deployments]
@@ -148,7 +150,7 @@ class Process:
             semconv.IN_FLIGHT, "Generations under way.", "deployment", self.deployments.in_flight_by_name
         )
 
-        deciding, self.calibrator = start_deciding(config, environ, self.table, self.state, self.metrics)
+        deciding, self.calibrator = start_deciding(config, environ, self.table, self.state, prefixes, self.metrics)
         limits, budgets = (
             Limits(self.table, self.state, self.metrics),
             Budgets(self.table, self.state, self.metrics),
@@ -156,7 +158,7 @@ class Process:
         self._decider = Decider(
             deciding, self.table, self.deployments, limits, budgets, config.constitution.hash, self.metrics
         )
-        admission = Admission(self.table, self.state, self.deployments, limits, budgets)
+        admission = Admission(self.table, self.state, self.deployments, limits, budgets, prefixes)
         self.standing = Standing(self.table, self.state)
         self.metrics.gauge(
             semconv.BREAKER,

@@ -198,9 +198,16 @@ def decode_stats(response: rpc.GetStatsResponse) -> Stats:
         ),
         budgets=tuple(map(_budget_stats, response.budgets)),
         decisions_by_strategy={each.strategy: each.decisions for each in response.strategies},
-        decisions_by_arm={(each.experiment, each.arm): each.decisions for each in response.experiments},
+        decisions_by_experiment=_by_experiment(response.experiments),
         constitution_hash=response.constitution_hash,
     )
+
+
+def _by_experiment(stats: Iterable[rpc.ExperimentStats]) -> dict[str, dict[str, int]]:
+    arms: dict[str, dict[str, int]] = {}
+    for each in stats:
+        arms.setdefault(each.experiment, {})[each.arm] = each.decisions
+    return arms
 
 
 def _deployment_stats(stats: rpc.DeploymentStats) -> DeploymentStats:

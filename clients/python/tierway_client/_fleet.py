@@ -214,8 +214,8 @@ class Stats:
     decisions_by_strategy: Mapping[str, int]
     """How often each strategy chose."""
 
-    decisions_by_arm: Mapping[tuple[str, str], int]
-    """How many decisions fell into each arm, by the names of the experiment and the arm."""
+    decisions_by_experiment: Mapping[str, Mapping[str, int]]
+    """How many decisions of each experiment fell into each of its arms."""
 
     constitution_hash: str
     """The constitutional hash under which the server decides."""

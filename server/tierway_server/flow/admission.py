@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from tierway_core import Decision, State, Table
+from tierway_core import Decision, Prefixes, State, Table
 from tierway_core.cost import estimate_picousd
 from tierway_server.backends.base import Backend
 from tierway_server.errors import (
@@ -41,6 +41,7 @@ class Admission:
         deployments: Deployments,
         limits: Limits,
         budgets: Budgets,
+        prefixes: Prefixes,
         clock: Callable[[], float] = time.perf_counter,
         now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
@@ -49,17 +50,21 @@ class Admission:
         self._deployments = deployments
         self._limits = limits
         self._budgets = budgets
+        self._prefixes = prefixes
         self._clock = clock
         self._now_ns = now_ns
 
     @contextmanager
-    def admitted(self, index: int, decision: Decision, give_up_s: float) -> Iterator[Try]:
+    def admitted(
+        self, index: int, decision: Decision, give_up_s: float, prefix_keys: Sequence[int] = ()
+    ) -> Iterator[Try]:
         """A try at a deployment, settled when the block ends.
 
         Args:
             index: the deployment.
             decision: for whom, and what it is estimated to read and write.
             give_up_s: when the request's time is over, on the server's clock.
+            prefix_keys: what stands for the beginnings of prompts that it will hold in its cache.
 
         Raises:
             NotReadyError: it cannot answer now.
@@ -98,7 +103,7 @@ class Admission:
                 tried.failed = self._clock() >= give_up_s
             raise
         finally:
-            self._learn(index, tried)
+            self._learn(index, tried, prefix_keys)
 
     @contextmanager
     def _slot(self, index: int, backend: Backend) -> Iterator[None]:
@@ -114,13 +119,17 @@ class Admission:
         finally:
             self._state.end(index)
 
-    def _learn(self, index: int, tried: Try | None) -> None:
+    def _learn(self, index: int, tried: Try | None, prefix_keys: Sequence[int]) -> None:
+        now_ns = self._now_ns()
+        if tried is not None and tried.first_token_s:
+            for key in prefix_keys:
+                self._prefixes.remember(key, index, now_ns)
         if tried is None or not (tried.failed or tried.answered):
             self._state.release_probe(index)
             return
         self._state.observe(
             index,
-            self._now_ns(),
+            now_ns,
             ok=tried.answered,
             first_token_s=tried.first_token_s - tried.began_s if tried.first_token_s else None,
             token_s=tried.token_s,

@@ -41,6 +41,8 @@ class Job:
     """The decision's id; names the generations at the engines."""
     decision: Decision
     messages: tuple[Message, ...]
+    prefix_keys: tuple[int, ...]
+    """What stands for the beginnings that this conversation has in common with others, now and at its next turn."""
     sampling: Sampling
     max_tokens: int
     max_cost_picousd: int | None
@@ -85,7 +87,7 @@ class Answerer:
             attempt = Attempt(deployment.model.name, deployment.spec.name)
             first_token_s = 0.0
             try:
-                with self._admission.admitted(index, job.decision, job.give_up_s) as tried:
+                with self._admission.admitted(index, job.decision, job.give_up_s, job.prefix_keys) as tried:
                     chunks = tried.backend.generate(self._generation(job, index, len(failures)))
                     async with _begun(chunks) as first:
                         if not is_announced:

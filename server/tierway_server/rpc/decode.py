@@ -78,7 +78,7 @@ def judged(request: Query, size_bytes: int, prompt_bytes: int, tenant: str) -> t
 
     Takes and raises what `asked` does. Most that is only to be decided is a prompt and nothing else, which needs no more than this.
     """
-    if size_bytes <= prompt_bytes and len(request.ListFields()) == 1 + bool(request.request_id):
+    if size_bytes <= prompt_bytes and not (request.HasField("preferences") or request.HasField("sampling")):
         query = request.query
         prompt = query.prompt
         if prompt and len(query.ListFields()) == 1 and not prompt.isspace():

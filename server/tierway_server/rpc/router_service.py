@@ -23,6 +23,7 @@ from tierway_server.rpc.call import Call, check_request_id
 from tierway_server.rpc.decode import Asked, asked, judged, parse
 from tierway_server.rpc.explain import explanation, features_wanted
 from tierway_server.rpc.fleet import Fleet
+from tierway_server.rpc.prefix import next_prefix_key
 from tierway_server.rpc.status import code_of
 from tierway_server.telemetry import semconv
 from tierway_server.telemetry.metrics import Metrics
@@ -192,6 +193,7 @@ class RouterService:
             id=uuid7(),
             decision=decision,
             messages=wanted.messages,
+            prefix_keys=(wanted.core.prefix_key, next_prefix_key(wanted.messages)),
             sampling=wanted.sampling,
             max_tokens=wanted.sampling.max_tokens or self._default_max_tokens,
             max_cost_picousd=wanted.max_cost_picousd,

@@ -22,6 +22,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from tierway_core import Prefixes
 from tierway_server import banner
 from tierway_server.backends.engines import remote_engines
 from tierway_server.backends.hop import Count as CountEngines
@@ -79,7 +80,7 @@ class Supervisor:
         self.state = new_state(self.table, workers=workers, buffer=self._memory.buffer)
         self.metrics = Metrics()
         # What would stop every front end is found here, once, before anything starts.
-        _, calibrator = start_deciding(config, environ, self.table, self.state, self.metrics)
+        _, calibrator = start_deciding(config, environ, self.table, self.state, Prefixes(), self.metrics)
         self.is_calibrated = calibrator is not None
         """Whether there is a calibration that SIGHUP could load."""
         reasons = [unavailable_reason(config, deployment, environ) for _, deployment in config.deployments]
