@@ -13,6 +13,7 @@ BENCHMARKS = {
     "route_overhead": "what Route costs over gRPC, against a bare grpc.aio echo",
     "route_batch": "how many decisions a second RouteBatch takes",
     "engine_overhead": "what Stream adds to the engine, against the same engine driven directly",
+    "engine_hop": "what the way to an engine in another process costs, against gRPC and against none",
     "step_length": "how long requests wait for the step of one that was given up (needs a running server)",
     "cancel_storm": "whether streams left at random moments leak anything (needs a running server)",
     "engine_kill": "how the server survives the death of its engine (needs a running server)",

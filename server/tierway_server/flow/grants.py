@@ -2,16 +2,41 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tierway_core import State, Table
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 _NS = 1e9
 
 
-def new_state(table: Table) -> State:
-    """A state of this process alone, for all that the table has."""
-    state = State(len(table.deployments), limits=len(table.limits), budgets=len(table.budgets))
+def new_state(table: Table, *, workers: int = 1, worker: int = 0, buffer: WriteableBuffer | None = None) -> State:
+    """A state for all that the table has: of this process alone, or shared.
+
+    Args:
+        table: what there is.
+        workers: how many processes share it.
+        worker: which of them this is.
+        buffer: what they share, of at least `state_bytes`; None for memory of its own.
+
+    """
+    state = State(
+        len(table.deployments),
+        limits=len(table.limits),
+        budgets=len(table.budgets),
+        workers=workers,
+        worker=worker,
+        buffer=buffer,
+    )
     grant(table, state)
     return state
+
+
+def state_bytes(table: Table, workers: int) -> int:
+    """How large the buffer of a state is that so many processes share."""
+    return State.size_bytes(len(table.deployments), len(table.limits), len(table.budgets), workers)
 
 
 def grant(table: Table, state: State) -> None:

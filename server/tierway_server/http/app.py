@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 
 import uvicorn
-from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tierway_server.telemetry.exposition import expose
+from tierway_server.telemetry.families import Collected
 
 
 def build(
     is_ready: Callable[[], bool],
     is_draining: Callable[[], bool],
-    registries: Callable[[], Iterable[CollectorRegistry]],
+    registries: Callable[[], Awaitable[Iterable[Collected]]],
 ) -> Starlette:
     """The ASGI application."""
 
@@ -34,7 +34,7 @@ def build(
         )
 
     async def metrics(request: Request) -> Response:
-        content, content_type = expose(registries())
+        content, content_type = expose(await registries())
         return Response(content, headers={"content-type": content_type})
 
     return Starlette(routes=[Route("/health", health), Route("/ready", ready), Route("/metrics", metrics)])

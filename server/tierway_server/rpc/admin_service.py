@@ -48,7 +48,7 @@ class AdminService:
     async def reset_stats(self, data: bytes, call: Call) -> bytes:
         """Begin the counts anew."""
         parse(pb.ResetStatsRequest, data)
-        return pb.ResetStatsResponse(count_start_time=self._fleet.reset()).SerializeToString()
+        return pb.ResetStatsResponse(count_start_time=await self._fleet.reset()).SerializeToString()
 
     async def set_breaker(self, data: bytes, call: Call) -> bytes:
         """Hold a breaker, or let it go."""

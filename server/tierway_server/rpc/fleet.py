@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from prometheus_client.registry import Collector
 
 from tierway.v1 import router_service_pb2 as pb
 from tierway_core import Table
@@ -20,7 +18,9 @@ from tierway_server.flow.decide import Deciding
 from tierway_server.flow.standing import Standing
 from tierway_server.rpc.encode import PICO, duration
 from tierway_server.rpc.standing import budget_stats, deployment_stats, limit_stats
-from tierway_server.telemetry.metrics import Metrics
+from tierway_server.telemetry import semconv
+from tierway_server.telemetry.counting import Counting
+from tierway_server.telemetry.families import Counts
 
 _DEFAULT_PAGE, _LARGEST_PAGE = 100, 1_000
 # Pico-USD a token to USD a million tokens.
@@ -36,9 +36,9 @@ class Fleet:
         availabilities: Sequence[Availability],
         standing: Standing,
         constitution_hash: str,
-        metrics: Metrics,
+        counting: Counting,
         deciding: Callable[[], Deciding],
-        unix_s: Callable[[], float] = time.time,
+        started_s: float,
     ) -> None:
         """Describe a fleet.
 
@@ -47,21 +47,18 @@ class Fleet:
             availabilities: of each deployment; a live list that its owner updates.
             standing: how breakers, limits and budgets stand.
             constitution_hash: comes with every reply.
-            metrics: what has been counted.
+            counting: what has been counted, by all processes of the server.
             deciding: tells what decisions are made with now.
-            unix_s: the time of day; it starts now.
+            started_s: when the server started, Unix time.
 
         """
         self._table = table
         self._availabilities = availabilities
         self._constitution_hash = constitution_hash
-        self._metrics = metrics
+        self._counting = counting
         self._deciding = deciding
         self._standing = standing
-        self._unix_s = unix_s
-        self._start_time = self._count_start_time = _timestamp(unix_s())
-        self._before: Mapping[_Key, float] = {}
-        """What each count had come to when the counts began anew."""
+        self._start_time = _timestamp(started_s)
         self._models = sorted(
             table.models, key=lambda model: model.tier
         )  # stable: the configuration's order within a tier
@@ -83,28 +80,26 @@ class Fleet:
             constitution_hash=self._constitution_hash,
         )
 
-    def reset(self) -> Timestamp:
+    async def reset(self) -> Timestamp:
         """Begin the counts anew, and tell when that was. The metrics themselves go on: a counter never goes back."""
-        self._before = dict(_samples(self._counters()))
-        self._count_start_time = _timestamp(self._unix_s())
-        return self._count_start_time
+        return _timestamp(await self._counting.reset())
 
-    def stats(self, in_flight: int) -> pb.GetStatsResponse:
+    async def stats(self) -> pb.GetStatsResponse:
         """What has been counted since the start or the last reset, and how things stand."""
-        metrics = self._metrics
+        counts = await self._counting.counts()
         models: defaultdict[str, pb.ModelStats] = defaultdict(pb.ModelStats)
         tiers: defaultdict[int, int] = defaultdict(int)
-        for labels, value in self._values(metrics.decisions):
+        for labels, value in counts.values(semconv.DECISIONS):
             models[labels["model"]].decisions += int(value)
             tiers[int(labels["tier"])] += int(value)
-        for labels, value in self._values(metrics.answers):
+        for labels, value in counts.values(semconv.ANSWERS):
             models[labels["model"]].answers += int(value)
-        for labels, value in self._values(metrics.failures):
+        for labels, value in counts.values(semconv.FAILURES):
             models[labels["model"]].failures += int(value)
-        for labels, value in self._values(metrics.tokens):
+        for labels, value in counts.values(semconv.TOKENS):
             usage = models[labels["model"]].usage
             setattr(usage, f"{labels['direction']}_tokens", int(value))
-        for labels, value in self._values(metrics.cost):
+        for labels, value in counts.values(semconv.COST_USD):
             models[labels["model"]].cost_usd = value
         for name, stats in models.items():
             stats.model = name
@@ -114,47 +109,26 @@ class Fleet:
             tiers=[pb.TierStats(tier=tier, decisions=count) for tier, count in sorted(tiers.items())],
             errors=[
                 pb.ErrorStats(reason=labels["reason"], count=int(value))
-                for labels, value in self._values(metrics.errors)
+                for labels, value in counts.values(semconv.ERRORS)
             ],
-            in_flight=in_flight,
+            in_flight=counts.in_flight,
             constitution_hash=self._constitution_hash,
             classifier=self._classifier(),
-            count_start_time=self._count_start_time,
+            count_start_time=_timestamp(counts.since_s),
             deployments=map(deployment_stats, self._standing.deployments()),
-            limits=limit_stats(self._standing, self._by_label(metrics.limit_refusals, "limit")),
-            budgets=budget_stats(self._standing, self._by_label(metrics.budget_refusals, "budget")),
+            limits=limit_stats(self._standing, _by_label(counts, semconv.LIMIT_REFUSALS, "limit")),
+            budgets=budget_stats(self._standing, _by_label(counts, semconv.BUDGET_REFUSALS, "budget")),
             strategies=[
                 pb.StrategyStats(strategy=name, decisions=count)
-                for name, count in sorted(self._by_label(metrics.strategies, "strategy").items())
+                for name, count in sorted(_by_label(counts, semconv.STRATEGIES, "strategy").items())
             ],
             experiments=[
                 pb.ExperimentStats(experiment=labels["experiment"], arm=labels["arm"], decisions=int(value))
-                for labels, value in sorted(self._values(metrics.experiments), key=lambda each: sorted(each[0].items()))
+                for labels, value in sorted(
+                    counts.values(semconv.EXPERIMENTS), key=lambda each: sorted(each[0].items())
+                )
             ],
         )
-
-    def _counters(self) -> tuple[Collector, ...]:
-        metrics = self._metrics
-        return (
-            metrics.decisions,
-            metrics.answers,
-            metrics.failures,
-            metrics.tokens,
-            metrics.cost,
-            metrics.errors,
-            metrics.strategies,
-            metrics.experiments,
-            metrics.limit_refusals,
-            metrics.budget_refusals,
-        )
-
-    def _values(self, counter: Collector) -> list[tuple[dict[str, str], float]]:
-        """The counts of one counter, by their labels, that are above 0."""
-        counted = ((key, value - self._before.get(key, 0.0)) for key, value in _samples((counter,)))
-        return [(dict(key[1]), value) for key, value in counted if value > 0]
-
-    def _by_label(self, counter: Collector, label: str) -> Mapping[str, int]:
-        return {labels[label]: int(value) for labels, value in self._values(counter)}
 
     def _classifier(self) -> pb.ClassifierStats | None:
         deciding = self._deciding()
@@ -190,16 +164,8 @@ class Fleet:
         )
 
 
-_Key = tuple[str, tuple[tuple[str, str], ...]]
-"""A counter's name and its labels."""
-
-
-def _samples(counters: Iterable[Collector]) -> Iterator[tuple[_Key, float]]:
-    for counter in counters:
-        for family in counter.collect():
-            for sample in family.samples:
-                if sample.name.endswith("_total"):
-                    yield (sample.name, tuple(sample.labels.items())), sample.value
+def _by_label(counts: Counts, name: str, label: str) -> Mapping[str, int]:
+    return {labels[label]: int(value) for labels, value in counts.values(name)}
 
 
 def _timestamp(unix_s: float) -> Timestamp:

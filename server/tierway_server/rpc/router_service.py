@@ -182,7 +182,7 @@ class RouterService:
     async def get_stats(self, data: bytes, call: Call) -> bytes:
         """Tell what has been counted since the start."""
         parse(pb.GetStatsRequest, data)
-        return self._fleet.stats(in_flight=len(self._drain)).SerializeToString()
+        return (await self._fleet.stats()).SerializeToString()
 
     def _job(self, wanted: Asked, call: Call) -> Job:
         decision = self._decider.decide(wanted.core, wanted.expected_constitution_hash)

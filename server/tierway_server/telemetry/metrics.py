@@ -58,6 +58,9 @@ class Metrics:
         )
         for outcome in ("loaded", "refused"):
             self._calibration_loads.labels(outcome)
+        self.process_starts = self._counter(
+            semconv.PROCESS_STARTS, "Starts of the processes of a server with workers.", "process"
+        )
         self._ttft_s = self._histogram(
             semconv.TTFT_SECONDS, "Time from arrival to the first token.", _TTFT_BUCKETS_S, "model"
         )
