@@ -34,7 +34,8 @@ HOT = {
     "_steering": ["first_of", "place_of", "smooth"],
     "_prefixes": ["set_of", "slot_for", "find_in"],
     "strategies/_least_busy": ["is_before", "least_busy"],
-} | {f"strategies/_{name}": [name] for name in STRATEGIES if name != "least_busy"}  # fmt: skip
+    "strategies/_lowest_latency": ["weighed_s", "lowest_latency"],
+} | {f"strategies/_{name}": [name] for name in STRATEGIES if name not in ("least_busy", "lowest_latency")}  # fmt: skip
 LINE = re.compile(r'<pre class="cython line score-(\d+)"[^>]*>.*?<span class="">0*(\d+)</span>')
 
 

@@ -142,6 +142,17 @@ async def test_the_agent_s_budget_pays_beside_the_tenant_s(serve: Serve) -> None
         assert picousd((await budget_of(server, name)).spent_usd) == picousd(reply.cost_usd)
 
 
+async def test_what_one_budget_held_goes_back_when_another_refuses(serve: Serve) -> None:
+    document = paying(PLENTY)
+    document["budgets"] |= {"crawling": {"limit_usd": 1e-12}}  # type: ignore[operator]
+    document["routing"] |= {"agent_budgets": {"crawler": "crawling"}}  # type: ignore[operator]
+    server = await serve(document)
+    refusal = await refused(server.router.Execute(execute(agent="crawler", sampling=TEN_TOKENS), **ACME))
+    assert (refusal.reason, refusal.info.metadata["budget"]) == ("BUDGET_EXHAUSTED", "crawling")
+    pool = await budget_of(server, "pool")
+    assert (pool.spent_usd, pool.reserved_usd) == (0, 0)
+
+
 async def test_the_gauges_tell_what_is_left(serve: Serve) -> None:
     server = await serve(paying(PLENTY))
     reply = await server.router.Execute(ASK, **ACME)

@@ -23,7 +23,7 @@ def choose(pool: Sequence[Option], moment: Moment) -> Choice:
     second += second >= first
     best = min(
         (pool[first], pool[second]),
-        key=lambda option: (_answer_s(option, moment), option.in_flight, option.deployment),
+        key=lambda option: (_answer_s(option, moment), option.deployment),
     )
     return Choice(best.deployment, _answer_s(best, moment))
 
@@ -34,4 +34,5 @@ def describe(figure: float) -> str:
 
 
 def _answer_s(option: Option, moment: Moment) -> float:
-    return option.first_token_s + float(moment.output_tokens) * option.token_s
+    """What was measured is of those that have answered; what waits by now is counted on top."""
+    return (option.first_token_s + float(moment.output_tokens) * option.token_s) * float(option.in_flight + 1)

@@ -29,6 +29,8 @@ from tierway_server.flow.limits import Limits
 from tierway_server.flow.tries import Try
 
 _RETRY_AFTER_S = 0.5
+_PATIENCE = 0.95
+"""Who hangs up after this share of the time has waited it out: the caller's own clock may be a little ahead of ours."""
 
 
 class Admission:
@@ -100,7 +102,7 @@ class Admission:
         except asyncio.CancelledError:
             # Who leaves says nothing of the deployment; who waited for its first token until the time was over does.
             if tried is not None and not tried.first_token_s:
-                tried.failed = self._clock() >= give_up_s
+                tried.failed = self._clock() - tried.began_s >= _PATIENCE * (give_up_s - tried.began_s)
             raise
         finally:
             self._learn(index, tried, prefix_keys)

@@ -11,7 +11,7 @@ from contextlib import aclosing
 import grpc
 
 from tierway.v1 import router_service_pb2 as pb
-from tierway_core import Table
+from tierway_core import Decision, Table
 from tierway_server.errors import InternalError, InvalidRequestError, NotSupportedError, TierwayError
 from tierway_server.flow.answer import Answerer, Job
 from tierway_server.flow.decide import Decider
@@ -215,6 +215,7 @@ class RouterService:
                             "decision_id": job.id,
                             "tenant": call.tenant,
                             "deployment": event.attempts[-1].deployment,
+                            **_steered(job.decision),
                             "attempts": len(event.attempts),
                             "input_tokens": event.usage.input_tokens,
                             "output_tokens": event.usage.output_tokens,
@@ -236,3 +237,13 @@ class RouterService:
             trailers=((semconv.CONSTITUTION_KEY, self._constitution_hash),),
             clock=self._clock,
         )
+
+
+def _steered(decision: Decision) -> dict[str, str]:
+    """How a decision was steered, for the log: what an experiment is judged by later."""
+    steered = {"strategy": decision.strategy, "rule": decision.rule}
+    if decision.experiment:
+        steered |= {"experiment": decision.experiment, "arm": decision.arm}
+    if decision.shadow_deployment >= 0:
+        steered["shadow_deployment"] = decision.table.deployments[decision.shadow_deployment].spec.name
+    return {name: value for name, value in steered.items() if value}
