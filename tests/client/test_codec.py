@@ -326,6 +326,11 @@ def test_model_is_available_when_any_deployment_is() -> None:
     assert codec.decode_model(model(True)).deployments[0].expected_latency_s is None
 
 
+def test_a_deployment_tells_its_region() -> None:
+    model = rpc.Model(name="m", deployments=[rpc.Deployment(region="eu"), rpc.Deployment()])
+    assert [each.region for each in codec.decode_model(model).deployments] == ["eu", ""]
+
+
 def test_stats_are_keyed_and_timed_in_utc() -> None:
     start = Timestamp(seconds=1_700_000_000)
     stats = codec.decode_stats(

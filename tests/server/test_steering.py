@@ -9,6 +9,7 @@ from tests.server.granting import granting, of, stats_of
 from tests.server.refusal import refused
 from tests.server.running import RunningServer
 from tests.server.scrape import scrape, value
+from tierway.v1 import router_service_pb2 as rpc
 from tierway.v1 import types_pb2 as pb
 from tierway_server.telemetry import semconv
 
@@ -146,6 +147,8 @@ async def test_a_request_may_name_its_regions(serve: Serve) -> None:
     document["models"][1]["deployments"][0]["region"] = "eu"
     server = await serve(document)
     assert (await decide(server, regions=["us", "eu"])).model == "fast"
+    listed = (await server.router.ListModels(rpc.ListModelsRequest())).models
+    assert [model.deployments[0].region for model in listed[:2]] == ["", "eu"]
 
 
 async def test_what_cannot_answer_in_time_is_not_begun(server: RunningServer) -> None:

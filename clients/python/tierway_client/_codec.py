@@ -165,6 +165,7 @@ def decode_model(model: rpc.Model) -> ModelInfo:
                 unavailable_reason=each.unavailable_reason,
                 context_tokens=each.context_tokens,
                 expected_latency_s=_optional_seconds(each, "expected_latency"),
+                region=each.region,
             )
             for each in model.deployments
         ),

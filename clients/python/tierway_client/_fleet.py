@@ -30,6 +30,9 @@ class DeploymentInfo:
     expected_latency_s: float | None
     """The expected time to the first token, in seconds; None when the server does not say."""
 
+    region: str
+    """Where it runs, as `Preferences.regions` names it; empty when the server does not say."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelInfo:

@@ -28,7 +28,7 @@ cdef ChoiceC lowest_latency(const ViewC* view) noexcept nogil:
     second += second >= first
     other = view.pool[second]
     other_s = weighed_s(view, other)
-    if other_s < best.figure or (other_s == best.figure and other < best.deployment):
+    if other_s < best.figure:
         best.deployment = other
         best.figure = other_s
     return best

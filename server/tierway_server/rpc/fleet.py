@@ -157,6 +157,7 @@ class Fleet:
                     unavailable_reason=self._availabilities[deployment.index].reason,
                     context_tokens=deployment.spec.context_tokens,
                     expected_latency=duration(deployment.spec.expected_latency_s),
+                    region=deployment.spec.region,
                 )
                 for deployment in self._table.deployments
                 if deployment.model is model

@@ -33,6 +33,10 @@ logger = logging.getLogger(__name__)
 NAME = pb.DESCRIPTOR.services_by_name["RouterService"].full_name
 
 
+_BATCH_TURN = 64
+"""Queries of a batch that are decided in one go: about a millisecond, in which no other call moves and no token goes out."""
+
+
 class RouterService:
     """The servicer. Lives on the event loop."""
 
@@ -104,14 +108,16 @@ class RouterService:
         return reply.SerializeToString()
 
     async def route_batch(self, data: bytes, call: Call) -> bytes:
-        """Decide for many; each fails alone."""
+        """Decide for many; each fails alone. Others have their turn in between."""
         batch = parse(pb.RouteBatchRequest, data)
         call.identify("")
         if not 1 <= len(batch.requests) <= self._batch_requests:
             raise InvalidRequestError(f"1 to {self._batch_requests} requests", field="requests")
         is_explained, size_bytes = batch.include_reasons, len(data)
         reply = [pb.RouteBatchResponse(constitution_hash=self._constitution_hash).SerializeToString()]
-        for request in batch.requests:
+        for place, request in enumerate(batch.requests):
+            if place % _BATCH_TURN == 0:
+                await asyncio.sleep(0)
             stated = request.request_id
             try:
                 if stated:
