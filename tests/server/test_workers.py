@@ -28,7 +28,10 @@ from tierway.v1 import types_pb2 as pb
 from tierway.v1.admin_service_pb2_grpc import AdminServiceStub
 from tierway.v1.router_service_pb2_grpc import RouterServiceStub
 from tierway_server.app import Process
-from tierway_server.config import Config, ConfigError, parse
+from tierway_server.backends.engines import remote_engines
+from tierway_server.config import Config, ConfigError, build_table, parse
+from tierway_server.flow.deployments import Deployments
+from tierway_server.flow.grants import new_state
 from tierway_server.local_socket import asking
 from tierway_server.rpc.server import PortError
 from tierway_server.telemetry import semconv
@@ -325,6 +328,17 @@ async def test_counts_begin_anew_for_all_workers_at_once_and_metrics_go_on(serve
     assert await server.metric(semconv.DECISIONS) == len(clients)
     await clients[0].Route(route())
     assert [tier.decisions for tier in (await clients[-1].GetStats(rpc.GetStatsRequest())).tiers] == [1]
+
+
+@pytest.mark.parametrize("owns_state", [False, True])
+async def test_a_front_end_that_has_heard_nothing_yet_takes_no_engine_away_from_the_others(owns_state: bool) -> None:
+    config = two_workers()
+    table = build_table(config)
+    state = new_state(table)
+    state.set_available(0, True)
+    backends = remote_engines(config, [""], "nobody listens here").by_deployment
+    assert not Deployments(table, state, backends, {}, owns_state=owns_state).is_ready
+    assert state.is_available(0) == (not owns_state)
 
 
 async def test_all_workers_killed_at_once_come_back(server: Running) -> None:
