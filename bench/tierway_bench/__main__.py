@@ -10,7 +10,6 @@ BENCHMARKS = {
     "state": "what the shared state costs: counts, outcomes, limits, budgets, alone and contended",
     "simulate": "what simulating a million requests costs, and how fast traffic leaves what fails",
     "balance": "how evenly strategies share an uneven load, on a virtual clock",
-    "state": "what the shared state costs: counts, outcomes, limits, budgets, alone and contended",
     "route_overhead": "what Route costs over gRPC, against a bare grpc.aio echo",
     "route_batch": "how many decisions a second RouteBatch takes",
     "engine_overhead": "what Stream adds to the engine, against the same engine driven directly",
