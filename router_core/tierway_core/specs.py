@@ -48,8 +48,9 @@ class DeploymentSpec:
     """The most tokens of prompt and answer together, 1 to 2^31 - 1."""
     expected_latency_s: float
     """The expected time to the first token, at least 0; what is measured takes its place."""
-    expected_token_s: float = 0.02
-    """The expected time of each further token, at least 0; what is measured takes its place."""
+    expected_token_s: float = 0.0
+    """The expected time of each further token, at least 0; what is measured takes its place. 0 leaves a guess out: a wrong one
+    would refuse what has short deadlines, and so never be measured."""
     region: str = ""
     """Where it runs, as tenants and requests name it; empty: nowhere that could be asked for."""
     weight: float = 1.0

@@ -75,6 +75,10 @@ def read_faults(stated: Mapping[str, Sequence[str]], schedule: Path | None) -> "
     return faults if schedule is None else [*faults, *read(schedule)]
 
 
+UNSTATED_TOKEN_S = 0.02
+"""Time of a token where the configuration expects none."""
+
+
 def _paces(config: "Config", table: Any) -> "list[Pace]":
     from tierway_sim import Pace
 
@@ -88,7 +92,7 @@ def _paces(config: "Config", table: Any) -> "list[Pace]":
         paces.append(
             Pace(
                 first_token_s=deployment.spec.expected_latency_s,
-                token_s=deployment.spec.expected_token_s,
+                token_s=deployment.spec.expected_token_s or UNSTATED_TOKEN_S,
                 slots=slots,
                 queue=queue,
                 engine=place.engine or "",

@@ -48,13 +48,7 @@ MANY = pb.Sampling(max_tokens=8_000)
 
 
 def two_workers(**server: Any) -> Config:
-    return parse(patient(only(five_tiers(workers=WORKERS, **server), "premium")))
-
-
-def patient(document: dict[str, Any]) -> dict[str, Any]:
-    """The same, where no deadline looks too short beforehand."""
-    document["models"][0]["deployments"][0]["expected_token_s"] = 1e-6
-    return document
+    return parse(only(five_tiers(workers=WORKERS, **server), "premium"))
 
 
 class Running:
@@ -230,7 +224,7 @@ async def test_a_worker_killed_gives_back_all_that_it_held_and_its_successor_ser
 
 def with_budget(limit_usd: float) -> Config:
     """The same, where everybody is paid from one hard budget."""
-    document = patient(only(five_tiers(workers=WORKERS), "premium"))
+    document = only(five_tiers(workers=WORKERS), "premium")
     document["engines"]["premium"]["queue_size"] = 1_000
     document["budgets"] = {"all": {"limit_usd": limit_usd, "low_share": 0}}
     document["tenants"] = {"default": {"budget": "all"}}
