@@ -84,7 +84,7 @@ class DeploymentConfig(Section):
     """Expected time to the first token, in seconds, until it is measured. Default, by tier: 0.05, 0.1, 0.2, 0.6, 0.9."""
 
     expected_token_s: Annotated[float, Field(ge=0, le=86_400)] = 0.0
-    """Expected time of each further token, in seconds, until it is measured. Default: 0, which holds no deadline against it."""
+    """Expected time of each further token, in seconds, until it is measured. 0 holds no deadline against it."""
 
     region: Name | None = None
     """Where it runs, as tenants and requests name it. Default: nowhere that could be asked for."""
