@@ -13,6 +13,7 @@ No I/O but reading weights and calibrations where asked to, no clock, no randomn
 from tierway_core._classifier import Classifier
 from tierway_core._features import Lexicon, estimate_tokens, extract
 from tierway_core._select import Decision, Request, Router
+from tierway_core._sharing import Sharing
 from tierway_core._state import NEVER_NS, State
 from tierway_core.assessment import Assessment, assess
 from tierway_core.candidates import Candidate
@@ -57,6 +58,7 @@ __all__ = [
     "Request",
     "Router",
     "RoutingSpec",
+    "Sharing",
     "State",
     "Table",
     "TableError",

@@ -14,7 +14,7 @@ def test_the_public_names_are_these():
         "NEVER_NS", "Assessment", "Breaker",
         "CalibrationError", "Candidate", "Classifier", "Complexity", "Contribution", "CoreError", "Decision",
         "Deployment", "DeploymentSpec", "Features", "InvalidTextError", "Lexicon", "ModelSpec", "NoClassifierError", "Reason",
-        "ReasonCode", "Recovery", "Request", "Router", "RoutingSpec", "State", "Table", "TableError", "UnknownModelError",
+        "ReasonCode", "Recovery", "Request", "Router", "RoutingSpec", "Sharing", "State", "Table", "TableError", "UnknownModelError",
         "UnknownTaskTypeError", "UnroutableError", "UnroutableKind", "Weights", "WeightsError", "assess", "contributions",
         "estimate_tokens", "extract",
     ]  # fmt: skip
