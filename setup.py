@@ -39,13 +39,13 @@ def core_extensions(*, annotate: bool = False) -> list[Extension]:
     flavour = "debug" if debug else "release"
     extensions = [
         Extension(
-            f"tierway_core.{source.stem}",
-            [f"{_SOURCES}/{source.name}"],
+            ".".join(source.relative_to(_ROOT / "router_core").with_suffix("").parts),
+            [str(source.relative_to(_ROOT))],
             # No fused multiply-add: the same text gets the same numbers on every machine.
             extra_compile_args=["-ffp-contract=off"]
             + (["-O0", "-g", "-UNDEBUG"] if debug else ["-O3", "-g0", "-fno-plt", "-fvisibility=hidden"]),
         )
-        for source in sorted((_ROOT / _SOURCES).glob("*.pyx"))
+        for source in sorted((_ROOT / _SOURCES).rglob("*.pyx"))
     ]
     built: list[Extension] = cythonize(  # type: ignore[no-untyped-call]
         extensions,

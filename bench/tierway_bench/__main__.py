@@ -8,6 +8,7 @@ import sys
 BENCHMARKS = {
     "decide": "what a decision costs inside the core",
     "route_overhead": "what Route costs over gRPC, against a bare grpc.aio echo",
+    "route_batch": "how many decisions a second RouteBatch takes",
     "engine_overhead": "what Stream adds to the engine, against the same engine driven directly",
     "step_length": "how long requests wait for the step of one that was given up (needs a running server)",
     "cancel_storm": "whether streams left at random moments leak anything (needs a running server)",

@@ -12,7 +12,9 @@ No I/O but reading weights and calibrations where asked to, no clock, no randomn
 
 from tierway_core._classifier import Classifier
 from tierway_core._features import Lexicon, estimate_tokens, extract
-from tierway_core._select import Decision, Request, Router
+from tierway_core._prefixes import Prefixes
+from tierway_core._request import Request
+from tierway_core._select import Decision, Router
 from tierway_core._sharing import Sharing
 from tierway_core._state import NEVER_NS, State
 from tierway_core.assessment import Assessment, assess
@@ -25,19 +27,26 @@ from tierway_core.errors import (
     NoClassifierError,
     TableError,
     UnknownModelError,
+    UnknownStrategyError,
     UnknownTaskTypeError,
     UnroutableError,
     WeightsError,
 )
+from tierway_core.policy import ArmSpec, BreakerSpec, BudgetSpec, ExperimentSpec, LimitSpec, RuleSpec, TenantSpec
 from tierway_core.specs import DeploymentSpec, ModelSpec, RoutingSpec
-from tierway_core.table import Deployment, Table
+from tierway_core.strategies import STRATEGIES
+from tierway_core.table import Deployment, Table, Tenant
 from tierway_core.types import Breaker, Complexity, Features, Reason, ReasonCode, Recovery, UnroutableKind
 from tierway_core.weights import Weights
 
 __all__ = [
     "NEVER_NS",
+    "STRATEGIES",
+    "ArmSpec",
     "Assessment",
     "Breaker",
+    "BreakerSpec",
+    "BudgetSpec",
     "CalibrationError",
     "Candidate",
     "Classifier",
@@ -47,22 +56,29 @@ __all__ = [
     "Decision",
     "Deployment",
     "DeploymentSpec",
+    "ExperimentSpec",
     "Features",
     "InvalidTextError",
     "Lexicon",
+    "LimitSpec",
     "ModelSpec",
     "NoClassifierError",
+    "Prefixes",
     "Reason",
     "ReasonCode",
     "Recovery",
     "Request",
     "Router",
     "RoutingSpec",
+    "RuleSpec",
     "Sharing",
     "State",
     "Table",
     "TableError",
+    "Tenant",
+    "TenantSpec",
     "UnknownModelError",
+    "UnknownStrategyError",
     "UnknownTaskTypeError",
     "UnroutableError",
     "UnroutableKind",

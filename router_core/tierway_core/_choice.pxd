@@ -1,11 +1,13 @@
 # cython: language_level=3
-"""A decision in plain C: what is asked, what there is, what strikes, what is chosen."""
+"""A decision in plain C: what is asked, what there is, what strikes, what is left to choose from."""
 
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from tierway_core._classifier cimport AssessmentC
 from tierway_core._features cimport FeaturesC
-from tierway_core._state cimport RecordC
+from tierway_core._records cimport LimitC, RecordC
+from tierway_core._sliding cimport ewma
+from tierway_core._state cimport in_flight_of
 
 
 cdef extern from *:
@@ -18,22 +20,32 @@ cdef extern from *:
         int64_t product;
         return __builtin_mul_overflow(a, b, &product) ? INT64_MAX : product;
     }
+    #define TIERWAY_WARM_LEAST 0.1
+    #define TIERWAY_ANYWHERE UINT64_MAX
     """
     # Of values that are not negative; INT64_MAX instead of overflow.
     int64_t add "tierway_add"(int64_t a, int64_t b) noexcept nogil
     int64_t multiply "tierway_multiply"(int64_t a, int64_t b) noexcept nogil
+    const double WARM_LEAST "TIERWAY_WARM_LEAST"  # as prospects.py has it
+    const uint64_t ANYWHERE "TIERWAY_ANYWHERE"
 
 
 cdef enum:
     LEFT = 0  # by no filter struck
+    DEPLOYMENTS_MOST = 4096  # as specs.py has it
+    WARM_MOST = 8  # deployments that hold one prefix
 
 
-cdef struct DeploymentC:
+# What deployments of a kind have in common: filters that go by it, and the price, are worked out once for all of them.
+cdef struct KindC:
     int64_t input_picousd
+    int64_t cached_picousd  # never above the one before
     int64_t output_picousd
     int64_t context_tokens
     double expected_latency_s
+    double expected_token_s
     double compliance
+    uint64_t region  # one bit
     int32_t tier
     int32_t model
     bint vision
@@ -41,15 +53,44 @@ cdef struct DeploymentC:
     bint logprobs
 
 
+cdef struct DeploymentC:
+    uint64_t identity
+    double weight
+    int32_t kind
+    int32_t first_limit  # in FleetC.limits
+    int32_t limits
+
+
+cdef struct FleetC:
+    KindC* kinds
+    DeploymentC* deployments
+    int32_t* limits  # places in the state
+    Py_ssize_t kinds_count
+    Py_ssize_t count
+    const RecordC* records
+    const LimitC* limit_records
+    int workers
+
+
 cdef struct DemandC:
     int64_t input_tokens
     int64_t output_tokens
+    int64_t cached_tokens  # of the input, where a deployment is warm
     int64_t context_tokens  # what must fit: the input and the answer, one token at least
     int64_t max_cost_picousd  # below 0: none
+    int64_t left_picousd  # of hard budgets; INT64_MAX: there is none
+    int64_t now_ns
     double latency_budget_s
+    double deadline_s
     double min_compliance
+    uint64_t tenant_regions
+    uint64_t regions
+    uint64_t draw
+    uint64_t prefix_key
+    const unsigned char* allowed  # to the tenant, by model; NULL: all
+    int32_t warm[WARM_MOST]
+    int32_t warm_count
     int32_t forced_model  # below 0: none
-    int32_t floor
     int32_t pin
     int32_t min_tier
     int32_t max_tier
@@ -74,36 +115,88 @@ cdef struct ScalesC:
     double dearest_picousd
 
 
-# What selection picks from: deployments that nothing struck, of this tier or above, seeing or not.
-cdef struct PoolC:
-    int32_t min_tier
-    bint only_vision
-    bint is_empty
+# What one decision works out on its stack; only as much of it is touched as the fleet is large.
+cdef struct DeskC:
+    int64_t costs[DEPLOYMENTS_MOST]  # by kind, all input uncached
+    int32_t members[DEPLOYMENTS_MOST]  # the pool, ascending
+    unsigned char struck[DEPLOYMENTS_MOST]  # by kind
+
+
+# What a strategy chooses from: `pool`, not empty.
+cdef struct ViewC:
+    const FleetC* fleet
+    const DemandC* demand
+    const ScalesC* scales  # NULL by the rules of the class
+    const int64_t* costs
+    const int32_t* pool
+    Py_ssize_t size
+    bint only_vision  # whether those that do not see were passed over
 
 
 cdef struct ChoiceC:
     Py_ssize_t deployment
-    int64_t cost_picousd
-    double utility
-    int32_t tier
-    int32_t in_flight
+    double figure
 
 
 cdef int32_t classify(const FeaturesC* found) noexcept nogil
-cdef void filter_all(
-    const DeploymentC* deployments, const RecordC* records, Py_ssize_t count, const DemandC* demand, unsigned char* filtered
-) noexcept nogil
-cdef PoolC pool_of(
-    const DeploymentC* deployments, Py_ssize_t count, const DemandC* demand, const unsigned char* filtered
-) noexcept nogil
-cdef ChoiceC cheapest(
-    const DeploymentC* deployments, const RecordC* records, int workers, Py_ssize_t count, const DemandC* demand,
-    const unsigned char* filtered, const PoolC* pool
+cdef void filter_all(const FleetC* fleet, const DemandC* demand, DeskC* desk, unsigned char* filtered) noexcept nogil
+cdef void gather(
+    const FleetC* fleet, const DemandC* demand, int32_t floor, const unsigned char* filtered, DeskC* desk, ViewC* view
 ) noexcept nogil
 cdef double quality_of(const ScalesC* scales, int32_t model) noexcept nogil
-cdef int64_t dearest(const DeploymentC* deployments, Py_ssize_t count, const DemandC* demand) noexcept nogil
+cdef int64_t dearest(const FleetC* fleet, const DeskC* desk) noexcept nogil
 cdef void set_up(ScalesC* scales, const AssessmentC* judgement, double cost_quality, int64_t dearest_picousd) noexcept nogil
-cdef ChoiceC most_useful(
-    const DeploymentC* deployments, const RecordC* records, int workers, Py_ssize_t count, const DemandC* demand,
-    const unsigned char* filtered, const PoolC* pool, const ScalesC* scales
-) noexcept nogil
+cdef double utility_of(const ScalesC* scales, double quality, int64_t cost_picousd) noexcept nogil
+
+
+# ---- what strategies read -------------------------------------------------------------------------------------------
+
+cdef inline const KindC* kind_of(const FleetC* fleet, Py_ssize_t index) noexcept nogil:
+    return fleet.kinds + fleet.deployments[index].kind
+
+
+cdef inline bint is_warm(const DemandC* demand, Py_ssize_t index) noexcept nogil:
+    """Whether a deployment is taken to hold the prefix."""
+    cdef int32_t place
+    for place in range(demand.warm_count):
+        if demand.warm[place] == index:
+            return True
+    return False
+
+
+cdef inline int64_t warm_picousd(const KindC* kind, const DemandC* demand) noexcept nogil:
+    return add(
+        add(
+            multiply(demand.input_tokens - demand.cached_tokens, kind.input_picousd),
+            multiply(demand.cached_tokens, kind.cached_picousd),
+        ),
+        multiply(demand.output_tokens, kind.output_picousd),
+    )
+
+
+cdef inline int64_t cost_of(const ViewC* view, Py_ssize_t index) noexcept nogil:
+    """The estimated cost, cached input at its price."""
+    if is_warm(view.demand, index):
+        return warm_picousd(kind_of(view.fleet, index), view.demand)
+    return view.costs[view.fleet.deployments[index].kind]
+
+
+cdef inline int32_t tier_of(const ViewC* view, Py_ssize_t index) noexcept nogil:
+    return kind_of(view.fleet, index).tier
+
+
+cdef inline int32_t load_of(const ViewC* view, Py_ssize_t index) noexcept nogil:
+    """Requests in flight, of all workers."""
+    return in_flight_of(view.fleet.records + index, view.fleet.workers)
+
+
+cdef inline double answer_s_of(const FleetC* fleet, const DemandC* demand, Py_ssize_t index) noexcept nogil:
+    """The predicted time of the whole answer."""
+    cdef const KindC* kind = kind_of(fleet, index)
+    cdef const RecordC* record = fleet.records + index
+    cdef double first_token_s = ewma(&record.first_token, kind.expected_latency_s)
+    if is_warm(demand, index):
+        first_token_s = first_token_s * max(
+            <double>(demand.input_tokens - demand.cached_tokens) / <double>demand.input_tokens, WARM_LEAST
+        )
+    return first_token_s + <double>demand.output_tokens * ewma(&record.token, kind.expected_token_s)

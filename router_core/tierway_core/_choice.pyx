@@ -1,15 +1,19 @@
 # cython: language_level=3, freethreading_compatible=True
-"""Filtering, pooling and choosing, over plain arrays. `tierway_core.reference` and `quality` are the specification.
+"""Filtering and pooling, and what the dial weighs by, over plain arrays. `filters`, `reference` and `quality` are the specification.
 
-Three separate steps. A further strategy is another function like `cheapest` and `most_useful`, from the same pool.
+What deployments of a kind have in common is worked out once for all of them; what is left to do for each is one pass over what
+changes from moment to moment.
 """
 
-from libc.math cimport sqrt
+from libc.math cimport INFINITY, sqrt
 from libc.stdint cimport int32_t, int64_t
 
+from tierway_core._atomic cimport load, load64
+from tierway_core._breaker cimport breaker_allows
 from tierway_core._classifier cimport AssessmentC, logistic
 from tierway_core._features cimport FeaturesC, has_code, has_planning
-from tierway_core._state cimport RecordC, in_flight_of, load
+from tierway_core._limit cimport would_take
+from tierway_core._records cimport RecordC
 
 
 cdef extern from *:
@@ -17,11 +21,16 @@ cdef extern from *:
     #define TIERWAY_PI 3.141592653589793
     #define TIERWAY_RATE 2.0
     #define TIERWAY_DIAL_MIN 1e-9
+    #define TIERWAY_AHEAD 8
+
+    static inline void tierway_prefetch(const void *at) { __builtin_prefetch(at); }
     """
     # As quality.py has them.
     const double PI "TIERWAY_PI"
     const double RATE "TIERWAY_RATE"
     const double DIAL_MIN "TIERWAY_DIAL_MIN"
+    const Py_ssize_t AHEAD "TIERWAY_AHEAD"  # so many records are asked for before they are read
+    void prefetch "tierway_prefetch"(const void* at) noexcept nogil
 
 
 cdef enum:  # the numbers of ReasonCode
@@ -35,6 +44,12 @@ cdef enum:  # the numbers of ReasonCode
     FILTERED_LATENCY = 17
     FILTERED_FORCED_MODEL = 18
     FILTERED_LOGPROBS = 19
+    FILTERED_TENANT = 23
+    FILTERED_REGION = 24
+    FILTERED_BREAKER = 25
+    FILTERED_RATE_LIMIT = 26
+    FILTERED_BUDGET = 27
+    FILTERED_DEADLINE = 28
 
 
 cdef enum:  # the numbers of Complexity
@@ -57,101 +72,109 @@ cdef int32_t classify(const FeaturesC* found) noexcept nogil:
     return SIMPLE if found.words >= 10 else TRIVIAL
 
 
-cdef inline int64_t estimate_picousd(const DeploymentC* deployment, const DemandC* demand) noexcept nogil:
-    return add(
-        multiply(demand.input_tokens, deployment.input_picousd), multiply(demand.output_tokens, deployment.output_picousd)
-    )
+cdef inline int64_t estimate_picousd(const KindC* kind, const DemandC* demand) noexcept nogil:
+    return add(multiply(demand.input_tokens, kind.input_picousd), multiply(demand.output_tokens, kind.output_picousd))
 
 
-cdef inline unsigned char strike(const DeploymentC* deployment, const RecordC* record, const DemandC* demand) noexcept nogil:
-    """The first filter that strikes a deployment, or LEFT."""
-    if demand.forced_model >= 0 and deployment.model != demand.forced_model:
+cdef inline unsigned char strike_kind(const KindC* kind, const DemandC* demand, int64_t cost_picousd) noexcept nogil:
+    """The first filter that strikes all deployments of a kind, or LEFT."""
+    if demand.forced_model >= 0 and kind.model != demand.forced_model:
         return FILTERED_FORCED_MODEL
-    if demand.has_image and not deployment.vision:
+    if demand.allowed != NULL and not demand.allowed[kind.model]:
+        return FILTERED_TENANT
+    if (kind.region & demand.tenant_regions & demand.regions) == 0:
+        return FILTERED_REGION
+    if demand.has_image and not kind.vision:
         return FILTERED_VISION
-    if demand.needs_response_format and not deployment.response_format:
+    if demand.needs_response_format and not kind.response_format:
         return FILTERED_RESPONSE_FORMAT
-    if demand.needs_logprobs and not deployment.logprobs:
+    if demand.needs_logprobs and not kind.logprobs:
         return FILTERED_LOGPROBS
-    if deployment.tier < demand.min_tier or deployment.tier > demand.max_tier or deployment.tier < demand.pin:
+    if kind.tier < demand.min_tier or kind.tier > demand.max_tier:
         return FILTERED_TIER
-    if deployment.compliance < demand.min_compliance:
+    if kind.compliance < demand.min_compliance:
         return FILTERED_COMPLIANCE
-    if demand.context_tokens > deployment.context_tokens:
+    if demand.context_tokens > kind.context_tokens:
         return FILTERED_CONTEXT
-    if demand.max_cost_picousd >= 0 and estimate_picousd(deployment, demand) > demand.max_cost_picousd:
+    if demand.max_cost_picousd >= 0 and cost_picousd > demand.max_cost_picousd:
         return FILTERED_COST
-    if deployment.expected_latency_s > demand.latency_budget_s:
+    if kind.expected_latency_s > demand.latency_budget_s:
         return FILTERED_LATENCY
-    if load(&record.available) == 0:
-        return FILTERED_UNAVAILABLE
+    if cost_picousd > demand.left_picousd:
+        return FILTERED_BUDGET
     return LEFT
 
 
-cdef void filter_all(
-    const DeploymentC* deployments, const RecordC* records, Py_ssize_t count, const DemandC* demand, unsigned char* filtered
-) noexcept nogil:
+cdef inline bint is_limited(const FleetC* fleet, const DeploymentC* deployment, int64_t now_ns) noexcept nogil:
+    """Whether a limit that it draws on is used up for the moment."""
+    cdef int32_t place
+    for place in range(deployment.first_limit, deployment.first_limit + deployment.limits):
+        if not would_take(fleet.limit_records + fleet.limits[place], now_ns):
+            return True
+    return False
+
+
+cdef inline unsigned char strike(const FleetC* fleet, Py_ssize_t index, const DemandC* demand, bint hurries) noexcept nogil:
+    """The first filter that strikes a deployment by the state of the moment, or LEFT."""
+    cdef const RecordC* record = fleet.records + index
+    if hurries and answer_s_of(fleet, demand, index) > demand.deadline_s:
+        return FILTERED_DEADLINE
+    if load(&record.available) == 0:
+        return FILTERED_UNAVAILABLE
+    if load64(&record.breaker) != 0 and not breaker_allows(record, demand.now_ns):  # a word of zeros is closed
+        return FILTERED_BREAKER
+    if fleet.deployments[index].limits > 0 and is_limited(fleet, fleet.deployments + index, demand.now_ns):
+        return FILTERED_RATE_LIMIT
+    return LEFT
+
+
+cdef void filter_all(const FleetC* fleet, const DemandC* demand, DeskC* desk, unsigned char* filtered) noexcept nogil:
+    """Prices all kinds, and says of each deployment which filter strikes it first."""
     cdef Py_ssize_t index
-    for index in range(count):
-        filtered[index] = strike(deployments + index, records + index, demand)
+    cdef unsigned char code
+    cdef bint hurries = demand.deadline_s < INFINITY
+    for index in range(fleet.kinds_count):
+        desk.costs[index] = estimate_picousd(fleet.kinds + index, demand)
+        desk.struck[index] = strike_kind(fleet.kinds + index, demand, desk.costs[index])
+    for index in range(fleet.count):
+        code = desk.struck[fleet.deployments[index].kind]
+        if code == LEFT:
+            prefetch(fleet.records + index + AHEAD)
+            code = strike(fleet, index, demand, hurries)
+        filtered[index] = code
 
 
-cdef PoolC pool_of(
-    const DeploymentC* deployments, Py_ssize_t count, const DemandC* demand, const unsigned char* filtered
+cdef void gather(
+    const FleetC* fleet, const DemandC* demand, int32_t floor, const unsigned char* filtered, DeskC* desk, ViewC* view
 ) noexcept nogil:
     """What to choose from: at or above the floor, else the highest tier below it; those that see, if that is preferred."""
-    cdef Py_ssize_t index
-    cdef int32_t highest = 0
-    cdef bint some_see = False
-    cdef bint some_do_not = False
-    cdef PoolC pool
-    for index in range(count):
-        if filtered[index] == LEFT and deployments[index].tier > highest:
-            highest = deployments[index].tier
-    pool.is_empty = highest == 0
-    pool.min_tier = demand.floor if highest >= demand.floor else highest
-    if demand.speaks_of_images and not demand.has_image:
-        for index in range(count):
-            if filtered[index] == LEFT and deployments[index].tier >= pool.min_tier:
-                some_see = some_see or deployments[index].vision
-                some_do_not = some_do_not or not deployments[index].vision
-    pool.only_vision = some_see and some_do_not
-    return pool
-
-
-cdef inline bint is_in(const DeploymentC* deployment, unsigned char filtered, const PoolC* pool) noexcept nogil:
-    return filtered == LEFT and deployment.tier >= pool.min_tier and (deployment.vision or not pool.only_vision)
-
-
-cdef inline bint is_behind(int64_t cost_picousd, int32_t tier, int32_t in_flight, const ChoiceC* best) noexcept nogil:
-    """Whether it comes after the best so far: dearer; else of a higher tier; else no less busy, for that one was earlier."""
-    if best.deployment < 0 or cost_picousd != best.cost_picousd:
-        return best.deployment >= 0 and cost_picousd > best.cost_picousd
-    return tier > best.tier or (tier == best.tier and in_flight >= best.in_flight)
-
-
-cdef ChoiceC cheapest(
-    const DeploymentC* deployments, const RecordC* records, int workers, Py_ssize_t count, const DemandC* demand,
-    const unsigned char* filtered, const PoolC* pool
-) noexcept nogil:
-    """The cheapest estimate of the pool; ties: lower tier, fewer in flight, order of the table."""
-    cdef Py_ssize_t index
-    cdef int64_t cost
-    cdef int32_t in_flight
-    cdef ChoiceC best
-    best.deployment = -1
-    best.utility = 0.0
-    for index in range(count):
-        if not is_in(deployments + index, filtered[index], pool):
-            continue
-        cost = estimate_picousd(deployments + index, demand)
-        in_flight = in_flight_of(records + index, workers)
-        if not is_behind(cost, deployments[index].tier, in_flight, &best):
-            best.deployment = index
-            best.cost_picousd = cost
-            best.tier = deployments[index].tier
-            best.in_flight = in_flight
-    return best
+    cdef Py_ssize_t index, place
+    cdef Py_ssize_t size = 0
+    cdef Py_ssize_t seeing = 0
+    cdef const KindC* kind
+    cdef int32_t lowest = 0  # of the pool: the floor, or what comes nearest so far
+    view.fleet = fleet
+    view.demand = demand
+    view.costs = desk.costs
+    view.pool = desk.members
+    for index in range(fleet.count):
+        if filtered[index] == LEFT:
+            kind = kind_of(fleet, index)
+            if kind.tier > lowest and lowest < floor:  # all before are lower
+                lowest = min(kind.tier, floor)
+                size = seeing = 0
+            if kind.tier >= lowest:
+                desk.members[size] = index
+                size += 1
+                seeing += kind.vision
+    view.only_vision = demand.speaks_of_images and not demand.has_image and 0 < seeing < size
+    view.size = size
+    if view.only_vision:
+        view.size = 0
+        for place in range(size):
+            if kind_of(fleet, desk.members[place]).vision:
+                desk.members[view.size] = desk.members[place]
+                view.size += 1
 
 
 # ---- the dial, as quality.py has it ---------------------------------------------------------------------------------
@@ -169,11 +192,12 @@ cdef double quality_of(const ScalesC* scales, int32_t model) noexcept nogil:
     return 0.0 if quality < 0.0 else 1.0 if quality > 1.0 else quality
 
 
-cdef int64_t dearest(const DeploymentC* deployments, Py_ssize_t count, const DemandC* demand) noexcept nogil:
-    cdef Py_ssize_t index
+cdef int64_t dearest(const FleetC* fleet, const DeskC* desk) noexcept nogil:
+    """What the request would cost on the dearest deployment, struck or not."""
+    cdef Py_ssize_t kind
     cdef int64_t most = 0
-    for index in range(count):
-        most = max(most, estimate_picousd(deployments + index, demand))
+    for kind in range(fleet.kinds_count):
+        most = max(most, desk.costs[kind])
     return most
 
 
@@ -195,32 +219,3 @@ cdef void set_up(ScalesC* scales, const AssessmentC* judgement, double cost_qual
 cdef double utility_of(const ScalesC* scales, double quality, int64_t cost_picousd) noexcept nogil:
     cdef double share = <double>cost_picousd / scales.dearest_picousd if scales.dearest_picousd > 0.0 else 0.0
     return -share if scales.only_price else quality - scales.rate * share
-
-
-cdef ChoiceC most_useful(
-    const DeploymentC* deployments, const RecordC* records, int workers, Py_ssize_t count, const DemandC* demand,
-    const unsigned char* filtered, const PoolC* pool, const ScalesC* scales
-) noexcept nogil:
-    """The highest utility of the pool; ties: the cheaper one, then as `cheapest`."""
-    cdef Py_ssize_t index
-    cdef int64_t cost
-    cdef double utility
-    cdef int32_t in_flight
-    cdef ChoiceC best
-    best.deployment = -1
-    best.utility = 0.0
-    for index in range(count):
-        if not is_in(deployments + index, filtered[index], pool):
-            continue
-        cost = estimate_picousd(deployments + index, demand)
-        utility = utility_of(scales, quality_of(scales, deployments[index].model), cost)
-        in_flight = in_flight_of(records + index, workers)
-        if best.deployment >= 0 and utility < best.utility:
-            continue
-        if utility > best.utility or not is_behind(cost, deployments[index].tier, in_flight, &best):
-            best.deployment = index
-            best.utility = utility
-            best.cost_picousd = cost
-            best.tier = deployments[index].tier
-            best.in_flight = in_flight
-    return best

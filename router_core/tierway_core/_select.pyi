@@ -1,83 +1,14 @@
 from typing import final
 
 from tierway_core._classifier import Classifier
+from tierway_core._prefixes import Prefixes
+from tierway_core._request import Request
 from tierway_core._state import State
 from tierway_core.assessment import Assessment
 from tierway_core.candidates import Candidate
 from tierway_core.specs import ModelSpec
-from tierway_core.table import Table
+from tierway_core.table import Table, Tenant
 from tierway_core.types import Complexity, Features, Reason
-
-@final
-class Request:
-    def __init__(
-        self,
-        text: str,
-        *,
-        extra_input_tokens: int = 0,
-        has_image: bool = False,
-        needs_response_format: bool = False,
-        needs_logprobs: bool = False,
-        max_tokens: int = 0,
-        agent: str = "",
-        task_type: str = "",
-        force_model: str = "",
-        min_tier: int = 1,
-        max_tier: int = 5,
-        max_cost_picousd: int = -1,
-        latency_budget_s: float = ...,
-        min_compliance: float = 0.0,
-        allow_fallback: bool = True,
-        cost_quality: float | None = None,
-    ) -> None: ...
-    @property
-    def text(self) -> str:
-        """What the complexity is judged by: the text of the query, without instructions or earlier answers."""
-    @property
-    def extra_input_tokens(self) -> int:
-        """Estimated tokens that are sent but not judged (instructions, earlier turns, images). Default: 0."""
-    @property
-    def has_image(self) -> bool:
-        """Whether an image is sent; only models with vision may answer then."""
-    @property
-    def needs_response_format(self) -> bool:
-        """Whether the answer must have a stated form."""
-    @property
-    def needs_logprobs(self) -> bool:
-        """Whether log-probabilities are asked for."""
-    @property
-    def max_tokens(self) -> int:
-        """The most tokens of output; 0: not stated, the table's expectation is taken for the estimate."""
-    @property
-    def agent(self) -> str:
-        """The calling agent; empty: none."""
-    @property
-    def task_type(self) -> str:
-        """The kind of work, a name of the table's task types; empty: none."""
-    @property
-    def force_model(self) -> str:
-        """The model that must answer; empty: any."""
-    @property
-    def min_tier(self) -> int:
-        """The lowest tier that may answer. Default: 1."""
-    @property
-    def max_tier(self) -> int:
-        """The highest tier that may answer. Default: 5."""
-    @property
-    def max_cost_picousd(self) -> int:
-        """The highest estimate that is accepted, in pico-USD; below 0: no ceiling."""
-    @property
-    def latency_budget_s(self) -> float:
-        """The longest expected time to the first token that is accepted, in seconds. Default: infinite."""
-    @property
-    def min_compliance(self) -> float:
-        """The lowest compliance score that may answer. Default: 0, which leaves the table's own minimum."""
-    @property
-    def allow_fallback(self) -> bool:
-        """Whether others may answer when the chosen deployment fails."""
-    @property
-    def cost_quality(self) -> float | None:
-        """The dial from cost (0) to quality (1); None: the table's own. Refused where no classifier decides."""
 
 @final
 class Decision:
@@ -141,11 +72,53 @@ class Decision:
     def confidence(self) -> float | None:
         """How far the assessment is to be trusted, 0 to 1; None by the rules of the class."""
     @property
+    def difficulty(self) -> float | None:
+        """How difficult the text is, for who needs no whole `assessment`; None by the rules of the class."""
+    @property
+    def domain(self) -> str:
+        """What the text is about, likewise; empty by the rules of the class."""
+    @property
+    def label(self) -> str:
+        """The most probable label, likewise; empty by the rules of the class."""
+    @property
     def is_sure(self) -> bool:
         """Whether the confidence is enough for the floor of the class not to hold."""
     @property
     def cost_quality(self) -> float | None:
-        """The dial that held: the request's, else the table's; None by the rules of the class."""
+        """The dial that held, lowered where a budget runs low; None by the rules of the class.
+
+        The request's, else that of the experiment's arm, the rule, the tenant or the table.
+        """
+    @property
+    def full_cost_quality(self) -> float | None:
+        """The dial before it was lowered, `cost_quality` where it was not; None by the rules of the class."""
+    @property
+    def budget_factor(self) -> float:
+        """What the dial was multiplied by because a budget runs low, 0 to 1; 1: none does."""
+    @property
+    def strategy(self) -> str:
+        """The strategy that chose."""
+    @property
+    def figure(self) -> float:
+        """What the strategy chose by, of the chosen deployment; its module says what that is."""
+    @property
+    def tenant(self) -> Tenant | None:
+        """The tenant of the request, or the default one; None: nothing is restricted."""
+    @property
+    def budgets(self) -> tuple[int, ...]:
+        """Places of the budgets that the request is paid from, in `table.budgets`. Made when read."""
+    @property
+    def rule(self) -> str:
+        """Name of the rule that held; empty: none."""
+    @property
+    def experiment(self) -> str:
+        """Name of the experiment that took the request; empty: none."""
+    @property
+    def arm(self) -> str:
+        """Name of the experiment's arm; empty: none."""
+    @property
+    def shadow_deployment(self) -> int:
+        """Index of what the arm of a shadow experiment would have chosen; below 0: there is no such arm, or it found nothing."""
     @property
     def expected_quality(self) -> float | None:
         """The probability that the chosen model's answer is right, 0 to 1; None by the rules of the class."""
@@ -167,5 +140,7 @@ class Decision:
 
 @final
 class Router:
-    def __init__(self, table: Table, state: State, classifier: Classifier | None = None) -> None: ...
-    def decide(self, request: Request) -> Decision: ...
+    def __init__(
+        self, table: Table, state: State, classifier: Classifier | None = None, prefixes: Prefixes | None = None
+    ) -> None: ...
+    def decide(self, request: Request, now_ns: int = 0, draw: int = 0) -> Decision: ...

@@ -20,7 +20,7 @@ from tierway_core._atomic cimport (
     swap64_ordered, take_all
 )
 from tierway_core._breaker cimport (
-    MOST_PROBES, STATE_HALF_OPEN, STATE_OPEN, count_outcome, force, forced_in, is_due, probe, release, state_in
+    MOST_PROBES, STATE_HALF_OPEN, STATE_OPEN, breaker_allows, count_outcome, force, forced_in, is_due, probe, release, state_in
 )
 from tierway_core._budget cimport discrepancy, grant, held_of, left_of, pay, spent_of
 from tierway_core._limit cimport give_back_to, take_from, wait_of
@@ -251,6 +251,10 @@ cdef class State:
         if state_in(word) == STATE_OPEN and is_due(word, now_ns):
             return Breaker.HALF_OPEN
         return Breaker(state_in(word) + 1)
+
+    def breaker_allows(self, Py_ssize_t index, int64_t now_ns):
+        """Whether the breaker would let a request through now; takes no probe."""
+        return breaker_allows(self.record(index), moment(now_ns))
 
     def try_probe(self, Py_ssize_t index, int64_t now_ns):
         """Whether the breaker lets a request through now; while half-open, this takes one of its probes.

@@ -24,7 +24,7 @@ class Candidate:
     cost_picousd: int
     """The estimated cost, at most 2^63 - 1."""
     utility: float | None
-    """What that quality is worth at that price: the highest was chosen. None by the rules of the class."""
+    """What that quality is worth at that price: the highest was chosen. None unless the strategy is `cost_quality`."""
     rank: int
     """Its place among those that were left to choose from, 1 for the chosen one; 0: it was out."""
     code: ReasonCode | None
@@ -43,7 +43,8 @@ def candidates(outcome: Outcome) -> tuple[Candidate, ...]:
 
 
 def _unranked(outcome: Outcome) -> Iterator[Candidate]:
-    table, assessment, dial = outcome.table, outcome.assessment, outcome.cost_quality
+    table, assessment = outcome.table, outcome.assessment
+    dial = outcome.cost_quality if outcome.strategy == "cost_quality" else None
     calibration = outcome.classifier.calibration if outcome.classifier is not None else None
     expected = None if assessment is None else qualities(table.models, assessment, calibration)
     costs = [estimate_picousd(each.model, outcome.input_tokens, outcome.output_tokens) for each in table.deployments]
@@ -61,12 +62,11 @@ def _unranked(outcome: Outcome) -> Iterator[Candidate]:
         )
 
 
-def _order(outcome: Outcome, candidate: Candidate) -> tuple[float, int, int, bool, int]:
-    """As it was chosen by; the load of the moment is gone, so the chosen one comes before its equals."""
+def _order(outcome: Outcome, candidate: Candidate) -> tuple[bool, float, int, int, int]:
+    """The chosen one first: what else it was chosen by may have been of the moment. The others by worth, then by price."""
     tier = outcome.table.deployments[candidate.deployment].model.tier
     worth = 0.0 if candidate.utility is None else -candidate.utility
-    chosen = candidate.deployment == outcome.deployment
-    return worth, candidate.cost_picousd, tier, not chosen, candidate.deployment
+    return candidate.deployment != outcome.deployment, worth, candidate.cost_picousd, tier, candidate.deployment
 
 
 def _why_out(outcome: Outcome, deployment: Deployment) -> tuple[ReasonCode | None, str]:

@@ -7,6 +7,7 @@
     |-- InvalidTextError        a text that has no UTF-8
     |-- UnknownModelError       a request forces a model that the table does not have
     |-- UnknownTaskTypeError    a request states a task type that the table does not have
+    |-- UnknownStrategyError    a request wishes for a strategy that there is not
     |-- NoClassifierError       a request asks for what only the classifier can give
     `-- UnroutableError         a sound request that nothing may answer
 
@@ -25,6 +26,7 @@ __all__ = [
     "NoClassifierError",
     "TableError",
     "UnknownModelError",
+    "UnknownStrategyError",
     "UnknownTaskTypeError",
     "UnroutableError",
     "WeightsError",
@@ -116,11 +118,25 @@ class UnknownTaskTypeError(CoreError):
         super().__init__(f"there is no task type {name!r} (known: {names})")
 
 
+class UnknownStrategyError(CoreError):
+    """No strategy has this name.
+
+    Attributes:
+        name: the name that was asked for.
+        known: the names that there are, sorted.
+    """
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        self.name = name
+        self.known = tuple(known)
+        super().__init__(f"there is no strategy {name!r} (known: {', '.join(self.known)})")
+
+
 class NoClassifierError(CoreError):
     """A request asks for what only the classifier can give, and the router decides by the rules of the class.
 
     Attributes:
-        name: the request's field, `cost_quality`.
+        name: the request's field, `cost_quality` or `strategy`.
     """
 
     def __init__(self, name: str) -> None:

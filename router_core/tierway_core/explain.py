@@ -8,13 +8,14 @@ from collections.abc import Hashable, Iterator
 
 from tierway_core.assessment import Assessment
 from tierway_core.cost import estimate_picousd
+from tierway_core.filters import tier_bounds
 from tierway_core.outcome import Outcome
 from tierway_core.specs import TIER_MIN
+from tierway_core.strategy import find_strategy
 from tierway_core.table import Deployment
 from tierway_core.types import Reason, ReasonCode
 
 __all__ = [
-    "FILTERS",
     "class_floor",
     "closing",
     "closing_key",
@@ -27,28 +28,17 @@ __all__ = [
     "why_filtered",
 ]
 
-FILTERS = (
-    ReasonCode.FILTERED_FORCED_MODEL,
-    ReasonCode.FILTERED_VISION,
-    ReasonCode.FILTERED_RESPONSE_FORMAT,
-    ReasonCode.FILTERED_LOGPROBS,
-    ReasonCode.FILTERED_TIER,
-    ReasonCode.FILTERED_COMPLIANCE,
-    ReasonCode.FILTERED_CONTEXT,
-    ReasonCode.FILTERED_COST,
-    ReasonCode.FILTERED_LATENCY,
-    ReasonCode.FILTERED_UNAVAILABLE,
-)
-"""The filters in the order in which they strike."""
-
-
 _CONSTANT = bytes(
     {
         ReasonCode.FILTERED_FORCED_MODEL,
+        ReasonCode.FILTERED_TENANT,
+        ReasonCode.FILTERED_REGION,
         ReasonCode.FILTERED_VISION,
         ReasonCode.FILTERED_RESPONSE_FORMAT,
         ReasonCode.FILTERED_LOGPROBS,
         ReasonCode.FILTERED_UNAVAILABLE,
+        ReasonCode.FILTERED_BREAKER,
+        ReasonCode.FILTERED_RATE_LIMIT,
         0,
     }
 )
@@ -56,21 +46,27 @@ _CONSTANT = bytes(
 
 
 def explain(outcome: Outcome) -> tuple[Reason, ...]:
-    """Says why it came out so: assessment, floors, pins, preferences, what was left out, and the choice (if there is one)."""
+    """Says why it came out so: assessment, steering, floors, pins, preferences, what was left out, the choice (if there is one)."""
     return (*opening(outcome), *struck(outcome), *closing(outcome))
 
 
 def class_floor(outcome: Outcome) -> int:
-    """The floor that the class of the query sets; 1 where it sets none: the classifier is sure, or a model is forced."""
-    if outcome.request.force_model or outcome.is_sure:
+    """The floor that the query sets: by its class; where the classifier is sure, the tier that it tells, but none (1) where the
+    strategy weighs quality itself. A forced model has none.
+    """
+    if outcome.request.force_model:
         return TIER_MIN
-    return outcome.table.routing.floors[outcome.base]
+    assessment = outcome.assessment
+    if not outcome.is_sure or assessment is None:
+        return outcome.table.routing.floors[outcome.base]
+    return TIER_MIN if find_strategy(outcome.strategy).WEIGHS_QUALITY else assessment.tier
 
 
 def opening(outcome: Outcome) -> Iterator[Reason]:
-    """What the query asks for: assessment, floors, pins, preferences."""
+    """What the query asks for: assessment, steering, floors, pins, preferences."""
     request, routing = outcome.request, outcome.table.routing
     yield from _assessed(outcome)
+    yield from _steered(outcome)
     if not request.force_model:
         if not outcome.is_sure:
             features = outcome.features
@@ -78,6 +74,9 @@ def opening(outcome: Outcome) -> Iterator[Reason]:
             words = f"{features.words} word{'' if features.words == 1 else 's'}"
             looks = f"The query looks {outcome.base.name.lower()} ({words}{signs})"
             detail = f"{looks}, which is served from tier {class_floor(outcome)}."
+            yield Reason(ReasonCode.COMPLEXITY_FLOOR, "", detail)
+        elif class_floor(outcome) > TIER_MIN:
+            detail = f"The assessment is worth tier {class_floor(outcome)}, from which {outcome.strategy} has it served."
             yield Reason(ReasonCode.COMPLEXITY_FLOOR, "", detail)
         if outcome.floor > class_floor(outcome):
             detail = f"The task type {request.task_type} is served from tier {outcome.floor}."
@@ -119,6 +118,24 @@ def _assessed(outcome: Outcome) -> Iterator[Reason]:
         yield Reason(ReasonCode.UNSURE, "", detail)
 
 
+def _steered(outcome: Outcome) -> Iterator[Reason]:
+    """Which rule and which experiment hold, and whether a budget runs low."""
+    if outcome.rule:
+        yield Reason(ReasonCode.RULE, outcome.rule, f"The rule {outcome.rule} holds.")
+    if outcome.experiment:
+        detail = f"The experiment {outcome.experiment} has it in its arm {outcome.arm}."
+        if any(each.shadow for each in outcome.table.routing.experiments if each.name == outcome.experiment):
+            there = outcome.shadow_deployment >= 0
+            would = outcome.table.deployments[outcome.shadow_deployment].spec.name if there else "nothing"
+            detail = f"The arm {outcome.arm} of the experiment {outcome.experiment} would have chosen {would}."
+        yield Reason(ReasonCode.EXPERIMENT, outcome.experiment, detail)
+    if outcome.budget_factor < 1.0:
+        detail = "A budget runs low, so the cheapest is chosen."
+        if outcome.cost_quality is not None:
+            detail = f"A budget runs low: the dial is turned down from {outcome.full_cost_quality:g} to {outcome.cost_quality:g}."
+        yield Reason(ReasonCode.BUDGET_LOW, "", detail)
+
+
 def _figures(assessment: Assessment) -> tuple[str, str, str, str]:
     """Difficulty, its deviation, probability of the domain, confidence: as sentences show them."""
     return (
@@ -136,7 +153,7 @@ def opening_key(outcome: Outcome) -> Hashable | None:
         return None
     chosen = _chosen(outcome)
     if outcome.is_sure:
-        looks: Hashable = None  # nothing is said of the class
+        looks: Hashable = outcome.strategy, class_floor(outcome)  # nothing is said of the class
     else:
         features = outcome.features
         looks = outcome.base, features.words, features.code, features.planning
@@ -148,6 +165,10 @@ def opening_key(outcome: Outcome) -> Hashable | None:
         outcome.prefers_vision,
         outcome.floor,
         chosen and chosen.model.tier,
+        outcome.rule,
+        outcome.arm,
+        outcome.shadow_deployment,
+        outcome.budget_factor < 1.0 and (outcome.full_cost_quality, outcome.cost_quality),
     )
 
 
@@ -164,6 +185,8 @@ def closing_key(outcome: Outcome) -> Hashable | None:
         outcome.output_tokens,
         outcome.cost_quality,
         outcome.expected_quality,
+        outcome.strategy,
+        outcome.figure,
     )
 
 
@@ -184,15 +207,18 @@ def closing(outcome: Outcome) -> Iterator[Reason]:
         f"{usd(outcome.estimated_cost_picousd)} for an estimated {outcome.input_tokens} tokens of input "
         f"and {outcome.output_tokens} of output"
     )
-    if outcome.cost_quality is None:
-        detail = f"{chosen.spec.name} is the cheapest of what is left: {price}."
-        yield Reason(ReasonCode.CHEAPEST, chosen.spec.name, detail)
-    else:
+    name = chosen.spec.name
+    if outcome.strategy == "cheapest":
+        yield Reason(ReasonCode.CHEAPEST, name, f"{name} is the cheapest of what is left: {price}.")
+    elif outcome.strategy == "cost_quality":
         detail = (
-            f"{chosen.spec.name} is the best of what is left with the dial at {outcome.cost_quality:g}: "
+            f"{name} is the best of what is left with the dial at {outcome.cost_quality:g}: "
             f"an expected quality of {outcome.expected_quality:.2f} at {price}."
         )
-        yield Reason(ReasonCode.COST_QUALITY, chosen.spec.name, detail)
+        yield Reason(ReasonCode.COST_QUALITY, name, detail)
+    else:
+        figure = find_strategy(outcome.strategy).describe(outcome.figure)
+        yield Reason(ReasonCode.STRATEGY, name, f"{name} is chosen by {outcome.strategy}, {figure}: {price}.")
 
 
 def _chosen(outcome: Outcome) -> Deployment | None:
@@ -205,6 +231,10 @@ def why_filtered(outcome: Outcome, deployment: Deployment, code: ReasonCode) -> 
     match code:
         case ReasonCode.FILTERED_FORCED_MODEL:
             return "another model is forced"
+        case ReasonCode.FILTERED_TENANT:
+            return "the tenant may not use it"
+        case ReasonCode.FILTERED_REGION:
+            return "it does not run in an allowed region"
         case ReasonCode.FILTERED_VISION:
             return "it cannot see images"
         case ReasonCode.FILTERED_RESPONSE_FORMAT:
@@ -212,8 +242,8 @@ def why_filtered(outcome: Outcome, deployment: Deployment, code: ReasonCode) -> 
         case ReasonCode.FILTERED_LOGPROBS:
             return "it cannot give log-probabilities"
         case ReasonCode.FILTERED_TIER:
-            least = max(request.min_tier, outcome.pin)
-            return f"tier {model.tier} is not within {least} to {request.max_tier}"
+            least, most = tier_bounds(outcome)
+            return f"tier {model.tier} is not within {least} to {most}"
         case ReasonCode.FILTERED_COMPLIANCE:
             required = max(request.min_compliance, outcome.table.routing.min_compliance)
             return f"its compliance score {model.compliance:g} is below {required:g}"
@@ -224,6 +254,22 @@ def why_filtered(outcome: Outcome, deployment: Deployment, code: ReasonCode) -> 
             return f"its estimate of {usd(cost)} exceeds {usd(request.max_cost_picousd)}"
         case ReasonCode.FILTERED_LATENCY:
             return f"its expected latency of {spec.expected_latency_s:g} s exceeds {request.latency_budget_s:g} s"
+        case _:
+            return _why_not_now(outcome, deployment, code)
+
+
+def _why_not_now(outcome: Outcome, deployment: Deployment, code: ReasonCode) -> str:
+    """The same for the filters that go by the state of the moment."""
+    match code:
+        case ReasonCode.FILTERED_BUDGET:
+            cost = estimate_picousd(deployment.model, outcome.input_tokens, outcome.output_tokens)
+            return f"its estimate of {usd(cost)} is more than a budget has left"
+        case ReasonCode.FILTERED_DEADLINE:
+            return f"it is not predicted to answer within {outcome.request.deadline_s:g} s"
+        case ReasonCode.FILTERED_BREAKER:
+            return "its breaker is open"
+        case ReasonCode.FILTERED_RATE_LIMIT:
+            return "its rate limit is reached"
         case _:
             return "it is unavailable"
 

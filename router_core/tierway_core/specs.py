@@ -1,15 +1,21 @@
-"""What a table is made from: models, the places where they run, and the rules of routing. Values; `Table` validates them."""
+"""What a table is made from: models, the places where they run, and how to route. Values; `Table` validates them.
+
+`policy` has what an operator grants and steers by.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from tierway_core.policy import BreakerSpec, BudgetSpec, ExperimentSpec, LimitSpec, RuleSpec, TenantSpec
 from tierway_core.types import Complexity
 
 __all__ = [
     "BASE_CLASSES",
+    "DEPLOYMENTS_MOST",
     "INT32_MAX",
     "INT64_MAX",
+    "REGIONS_MOST",
     "TIER_MAX",
     "TIER_MIN",
     "DeploymentSpec",
@@ -21,6 +27,10 @@ TIER_MIN = 1
 TIER_MAX = 5
 INT32_MAX = 2**31 - 1
 INT64_MAX = 2**63 - 1
+DEPLOYMENTS_MOST = 4096
+"""A decision works on its stack: there is room for so many."""
+REGIONS_MOST = 64
+"""A region is a bit in a word; none is one of them."""
 
 BASE_CLASSES = (Complexity.TRIVIAL, Complexity.SIMPLE, Complexity.MODERATE, Complexity.COMPLEX)
 """The classes that set a floor."""
@@ -37,7 +47,19 @@ class DeploymentSpec:
     context_tokens: int
     """The most tokens of prompt and answer together, 1 to 2^31 - 1."""
     expected_latency_s: float
-    """The expected time to the first token, at least 0."""
+    """The expected time to the first token, at least 0; what is measured takes its place."""
+    expected_token_s: float = 0.02
+    """The expected time of each further token, at least 0; what is measured takes its place."""
+    region: str = ""
+    """Where it runs, as tenants and requests name it; empty: nowhere that could be asked for."""
+    weight: float = 1.0
+    """Its part of the load among its like, above 0, for the strategies that go by weights."""
+    availability: float = 1.0
+    """The share of time that it is expected to answer, 0 to 1, for reports."""
+    limits: tuple[str, ...] = ()
+    """Names of the limits that each of its requests draws on, such as the provider's."""
+    breaker: BreakerSpec | None = None
+    """When it is given a rest; None: never."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,8 +123,24 @@ class RoutingSpec:
     """The confidence from which the classifier is sure, 0 to 1: below it the floors of the class hold."""
     cost_quality: float = 0.5
     """The dial for requests that state none, 0 (the cheapest) to 1 (the best). Of no effect without the classifier."""
+    strategy: str = ""
+    """The strategy for requests that state none; empty: `cost_quality` with the classifier, `cheapest` without."""
+    prefix_s: float = 300.0
+    """A deployment is taken to hold a prefix that it was sent within so many seconds, at least 0."""
+    limits: tuple[LimitSpec, ...] = ()
+    """Rate limits that deployments and tenants draw on."""
+    budgets: tuple[BudgetSpec, ...] = ()
+    """Budgets that tenants and agents are paid from."""
+    agent_budgets: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Name of the budget that an agent's requests are paid from, beside their tenant's."""
+    tenants: tuple[TenantSpec, ...] = ()
+    """What tenants may use."""
+    rules: tuple[RuleSpec, ...] = ()
+    """How requests of a kind are steered: the first that matches holds."""
+    experiments: tuple[ExperimentSpec, ...] = ()
+    """What rules may try on a part of their requests."""
 
     def __post_init__(self) -> None:
         # Copies behind a read-only view: a mapping that its giver changes later would undo the validation.
-        for name in ("floors", "task_types", "expected_output_tokens"):
+        for name in ("floors", "task_types", "expected_output_tokens", "agent_budgets"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))

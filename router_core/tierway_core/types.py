@@ -47,6 +47,16 @@ class ReasonCode(IntEnum):
     ASSESSED = 20
     UNSURE = 21
     COST_QUALITY = 22
+    FILTERED_TENANT = 23
+    FILTERED_REGION = 24
+    FILTERED_BREAKER = 25
+    FILTERED_RATE_LIMIT = 26
+    FILTERED_BUDGET = 27
+    FILTERED_DEADLINE = 28
+    RULE = 29
+    EXPERIMENT = 30
+    STRATEGY = 31
+    BUDGET_LOW = 32
 
 
 class Reason(NamedTuple):
@@ -70,7 +80,15 @@ class UnroutableKind(StrEnum):
     CONTEXT_TOO_LONG = "CONTEXT_TOO_LONG"
     """The query does not fit the context of any model that is otherwise fit."""
     NO_DEPLOYMENT_AVAILABLE = "NO_DEPLOYMENT_AVAILABLE"
-    """Something fits, but none of it is available now."""
+    """Something fits, but none of it is available now: none is up, or those that are have open breakers."""
+    TENANT_RESTRICTED = "TENANT_RESTRICTED"
+    """What the tenant may use (models, tiers, regions) leaves nothing."""
+    RATE_LIMITED = "RATE_LIMITED"
+    """Something fits and is up, but draws on limits that are used up for the moment."""
+    BUDGET_EXHAUSTED = "BUDGET_EXHAUSTED"
+    """Nothing that fits is estimated to cost as little as a hard budget has left."""
+    DEADLINE_TOO_SHORT = "DEADLINE_TOO_SHORT"
+    """Nothing that fits is predicted to have answered when the request's time is over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from tierway_core.errors import UnroutableError
-from tierway_core.explain import FILTERS, explain, usd
+from tierway_core.explain import explain, usd
+from tierway_core.filters import FILTERS, tier_bounds
 from tierway_core.outcome import Outcome
 from tierway_core.specs import ModelSpec
 from tierway_core.types import ReasonCode, UnroutableKind
@@ -11,24 +12,40 @@ from tierway_core.types import ReasonCode, UnroutableKind
 __all__ = ["unroutable"]
 
 
+_KINDS = {
+    ReasonCode.FILTERED_TENANT: UnroutableKind.TENANT_RESTRICTED,
+    ReasonCode.FILTERED_BUDGET: UnroutableKind.BUDGET_EXHAUSTED,
+    ReasonCode.FILTERED_DEADLINE: UnroutableKind.DEADLINE_TOO_SHORT,
+    ReasonCode.FILTERED_UNAVAILABLE: UnroutableKind.NO_DEPLOYMENT_AVAILABLE,
+    ReasonCode.FILTERED_BREAKER: UnroutableKind.NO_DEPLOYMENT_AVAILABLE,
+    ReasonCode.FILTERED_RATE_LIMIT: UnroutableKind.RATE_LIMITED,
+}
+"""Filters that are to blame alike whatever else is asked for."""
+
+
 def unroutable(outcome: Outcome) -> UnroutableError:
     """Makes the error for an outcome in which every deployment is struck."""
     codes = set(outcome.filtered)
     furthest = next(code for code in reversed(FILTERS) if code in codes)
     field, message = _blame(outcome, furthest)
-    if furthest is ReasonCode.FILTERED_UNAVAILABLE:
-        kind = UnroutableKind.NO_DEPLOYMENT_AVAILABLE
-    elif (
-        outcome.request.force_model
+    return UnroutableError(_kind(outcome, furthest), field, explain(outcome), message)
+
+
+def _kind(outcome: Outcome, furthest: ReasonCode) -> UnroutableKind:
+    request = outcome.request
+    if furthest in _KINDS:
+        return _KINDS[furthest]
+    if furthest is ReasonCode.FILTERED_REGION and not request.regions:
+        return UnroutableKind.TENANT_RESTRICTED
+    if (
+        request.force_model
         or furthest is ReasonCode.FILTERED_VISION
         or (furthest is ReasonCode.FILTERED_TIER and _is_pinned(outcome))
     ):
-        kind = UnroutableKind.PIN_UNSATISFIABLE
-    elif furthest is ReasonCode.FILTERED_CONTEXT:
-        kind = UnroutableKind.CONTEXT_TOO_LONG
-    else:
-        kind = UnroutableKind.NO_CANDIDATE
-    return UnroutableError(kind, field, explain(outcome), message)
+        return UnroutableKind.PIN_UNSATISFIABLE
+    if furthest is ReasonCode.FILTERED_CONTEXT:
+        return UnroutableKind.CONTEXT_TOO_LONG
+    return UnroutableKind.NO_CANDIDATE
 
 
 def _blame(outcome: Outcome, furthest: ReasonCode) -> tuple[str, str]:
@@ -63,10 +80,30 @@ def _blame(outcome: Outcome, furthest: ReasonCode) -> tuple[str, str]:
                 f"{who} is{negation} expected to answer within {request.latency_budget_s:g} s",
             )
         case _:
-            return (
-                "",
-                "the forced model is unavailable" if request.force_model else "no deployment that fits is available",
-            )
+            return _blame_policy(outcome, furthest, who, negation)
+
+
+def _blame_policy(outcome: Outcome, furthest: ReasonCode, who: str, negation: str) -> tuple[str, str]:
+    """The same for what the tenant may use, and for the state of the moment."""
+    request = outcome.request
+    what = "the forced model is not" if request.force_model else "no deployment that fits is"
+    match furthest:
+        case ReasonCode.FILTERED_TENANT:
+            field = "preferences.force_model" if request.force_model else ""
+            return field, f"{who} is{negation} allowed to the tenant"
+        case ReasonCode.FILTERED_REGION:
+            field = "preferences.regions" if request.regions else ""
+            return field, f"{who} is{negation} in an allowed region"
+        case ReasonCode.FILTERED_BUDGET:
+            return "", f"{who} is{negation} estimated to cost as little as the budget has left"
+        case ReasonCode.FILTERED_DEADLINE:
+            return "", f"{who} is{negation} predicted to answer within the {request.deadline_s:g} s that are left"
+        case ReasonCode.FILTERED_BREAKER:
+            return "", f"{what} available: breakers are open"
+        case ReasonCode.FILTERED_RATE_LIMIT:
+            return "", f"{what} within its rate limit"
+        case _:
+            return "", "the forced model is unavailable" if request.force_model else f"{what} available"
 
 
 def _blame_tier(outcome: Outcome, who: str, negation: str) -> tuple[str, str]:
@@ -80,6 +117,11 @@ def _blame_tier(outcome: Outcome, who: str, negation: str) -> tuple[str, str]:
             "preferences.agent" if by_agent else "query",
             f"{what} is pinned to tier {pin} and up, and {who} is there",
         )
+    least, most = tier_bounds(outcome)
+    if not any(
+        model.tier < request.min_tier or model.tier > request.max_tier for model in _models_struck_by_tier(outcome)
+    ):
+        return "", f"the rule {outcome.rule} allows tiers {least} to {most}, and {who} is there"
     if any(model.tier < request.min_tier for model in _models_struck_by_tier(outcome)):
         field = "preferences.min_tier"
     else:

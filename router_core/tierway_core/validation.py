@@ -1,16 +1,26 @@
 """What makes models and rules sound. Every function raises TableError with the path of the first thing that is wrong."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
+from tierway_core.checks import check_integer, check_known, check_name, check_number, check_positive
 from tierway_core.errors import TableError
-from tierway_core.specs import BASE_CLASSES, INT32_MAX, INT64_MAX, TIER_MAX, TIER_MIN, ModelSpec, RoutingSpec
+from tierway_core.policy_validation import check_breaker
+from tierway_core.specs import (
+    BASE_CLASSES,
+    INT32_MAX,
+    INT64_MAX,
+    TIER_MAX,
+    TIER_MIN,
+    DeploymentSpec,
+    ModelSpec,
+    RoutingSpec,
+)
 from tierway_core.terms import build_terms, parse_term
 from tierway_core.types import Complexity
 from tierway_core.vocabulary import Category, Term
 
-__all__ = ["check_model", "check_routing", "index_models"]
-
+__all__ = ["check_model", "check_routing", "check_size", "index_models"]
 
 _ABILITY_MOST = 10.0
 """Abilities of real models are within 5 of zero."""
@@ -22,7 +32,7 @@ def index_models(models: tuple[ModelSpec, ...]) -> dict[str, int]:
         raise TableError("models", "at least one model is needed")
     indices: dict[str, int] = {}
     for index, model in enumerate(models):
-        _check_name(f"models[{index}].name", model.name)
+        check_name(f"models[{index}].name", model.name)
         if indices.setdefault(model.name, index) != index:
             raise TableError(
                 f"models[{index}].name", f"{model.name!r} is also the name of models[{indices[model.name]}]"
@@ -30,43 +40,67 @@ def index_models(models: tuple[ModelSpec, ...]) -> dict[str, int]:
     return indices
 
 
-def check_model(path: str, model: ModelSpec, deployment_names: set[str]) -> None:
-    """Checks a model by itself, and its deployments' names against `deployment_names`, which they join."""
-    _check_integer(f"{path}.tier", model.tier, TIER_MIN, TIER_MAX)
-    _check_number(f"{path}.compliance", model.compliance, 1.0)
-    _check_integer(f"{path}.input_picousd", model.input_picousd, 0, INT64_MAX)
-    _check_integer(f"{path}.cached_input_picousd", model.cached_input_picousd, 0, INT64_MAX)
-    _check_integer(f"{path}.output_picousd", model.output_picousd, 0, INT64_MAX)
+def check_size(models: tuple[ModelSpec, ...]) -> None:
+    """Checks that all models together are not more than a decision can hold."""
+    deployments = [deployment for model in models for deployment in model.deployments]
+    if len(deployments) > DEPLOYMENTS_MOST:
+        raise TableError("models", f"{len(deployments)} deployments are more than {DEPLOYMENTS_MOST}")
+    regions = {deployment.region for deployment in deployments}
+    if len(regions) > REGIONS_MOST:
+        raise TableError("models", f"{len(regions)} regions are more than {REGIONS_MOST}, none counted as one")
+
+
+def check_model(path: str, model: ModelSpec, deployment_names: set[str], limits: Collection[str]) -> None:
+    """Checks a model by itself, its deployments' names against `deployment_names`, which they join, and the names of limits."""
+    check_integer(f"{path}.tier", model.tier, TIER_MIN, TIER_MAX)
+    check_number(f"{path}.compliance", model.compliance, 1.0)
+    check_integer(f"{path}.input_picousd", model.input_picousd, 0, INT64_MAX)
+    check_integer(f"{path}.cached_input_picousd", model.cached_input_picousd, 0, INT64_MAX)
+    check_integer(f"{path}.output_picousd", model.output_picousd, 0, INT64_MAX)
     _check_ability(f"{path}.ability", model.ability)
     for name, ability in model.ability_by_domain.items():
-        _check_name(f"{path}.ability_by_domain", name)
+        check_name(f"{path}.ability_by_domain", name)
         _check_ability(f"{path}.ability_by_domain.{name}", ability)
     if not model.deployments:
         raise TableError(f"{path}.deployments", "at least one deployment is needed")
     for place, spec in enumerate(model.deployments):
         here = f"{path}.deployments[{place}]"
-        _check_name(f"{here}.name", spec.name)
+        check_name(f"{here}.name", spec.name)
         if spec.name in deployment_names:
             raise TableError(f"{here}.name", f"{spec.name!r} is the name of another deployment")
         deployment_names.add(spec.name)
-        _check_integer(f"{here}.context_tokens", spec.context_tokens, 1, INT32_MAX)
-        _check_number(f"{here}.expected_latency_s", spec.expected_latency_s, math.inf)
+        check_integer(f"{here}.context_tokens", spec.context_tokens, 1, INT32_MAX)
+        check_number(f"{here}.expected_latency_s", spec.expected_latency_s, math.inf)
+        _check_load(here, spec, limits)
+
+
+def _check_load(path: str, spec: DeploymentSpec, limits: Collection[str]) -> None:
+    """Checks what says how much a deployment can take."""
+    check_number(f"{path}.expected_token_s", spec.expected_token_s, math.inf)
+    check_positive(f"{path}.weight", spec.weight)
+    check_number(f"{path}.availability", spec.availability, 1.0)
+    for place, name in enumerate(spec.limits):
+        check_known(f"{path}.limits[{place}]", name, limits, "limit")
+    if len(set(spec.limits)) < len(spec.limits):
+        raise TableError(f"{path}.limits", "a limit is listed twice")
+    if spec.breaker is not None:
+        check_breaker(f"{path}.breaker", spec.breaker)
 
 
 def check_routing(routing: RoutingSpec) -> Mapping[Term, Category]:
     """Checks the rules; returns the vocabulary that they complete."""
     _check_classes("routing.floors", routing.floors, TIER_MAX)
     _check_classes("routing.expected_output_tokens", routing.expected_output_tokens, INT64_MAX)
-    _check_integer("routing.accurate_tier", routing.accurate_tier, TIER_MIN, TIER_MAX)
-    _check_integer("routing.governance_tier", routing.governance_tier, TIER_MIN, TIER_MAX)
-    _check_number("routing.min_compliance", routing.min_compliance, 1.0)
-    _check_number("routing.min_confidence", routing.min_confidence, 1.0)
-    _check_number("routing.cost_quality", routing.cost_quality, 1.0)
+    check_integer("routing.accurate_tier", routing.accurate_tier, TIER_MIN, TIER_MAX)
+    check_integer("routing.governance_tier", routing.governance_tier, TIER_MIN, TIER_MAX)
+    check_number("routing.min_compliance", routing.min_compliance, 1.0)
+    check_number("routing.min_confidence", routing.min_confidence, 1.0)
+    check_number("routing.cost_quality", routing.cost_quality, 1.0)
     for agent in sorted(routing.critical_agents):
-        _check_name("routing.critical_agents", agent)
+        check_name("routing.critical_agents", agent)
     for name, tier in routing.task_types.items():
-        _check_name("routing.task_types", name)
-        _check_integer(f"routing.task_types.{name}", tier, TIER_MIN, TIER_MAX)
+        check_name("routing.task_types", name)
+        check_integer(f"routing.task_types.{name}", tier, TIER_MIN, TIER_MAX)
     for place, text in enumerate(routing.governance_terms):
         try:
             parse_term(text)
@@ -77,7 +111,7 @@ def check_routing(routing: RoutingSpec) -> Mapping[Term, Category]:
 
 def _check_classes(path: str, values: Mapping[Complexity, int], most: int) -> None:
     for name, value in _by_class(path, values):
-        _check_integer(name, value, 1, most)
+        check_integer(name, value, 1, most)
 
 
 def _by_class(path: str, values: Mapping[Complexity, int]) -> Iterator[tuple[str, int]]:
@@ -90,23 +124,6 @@ def _by_class(path: str, values: Mapping[Complexity, int]) -> Iterator[tuple[str
             raise TableError(f"{path}.{Complexity(key).name.lower()}", "is not a class that is counted here")
 
 
-def _check_name(path: str, name: str) -> None:
-    if not name:
-        raise TableError(path, "must not be empty")
-
-
 def _check_ability(path: str, value: float) -> None:
     if not -_ABILITY_MOST <= value <= _ABILITY_MOST:  # false for NaN
         raise TableError(path, f"must be {-_ABILITY_MOST:g} to {_ABILITY_MOST:g}, not {value:g}")
-
-
-def _check_integer(path: str, value: int, least: int, most: int) -> None:
-    if not least <= value <= most:
-        raise TableError(path, f"must be {least} to {most}, not {value}")
-
-
-def _check_number(path: str, value: float, most: float) -> None:
-    # The comparison is false for NaN; infinity is never meant.
-    if not (0.0 <= value <= most and math.isfinite(value)):
-        bounds = f"0 to {most:g}" if math.isfinite(most) else "0 or more, and finite"
-        raise TableError(path, f"must be {bounds}, not {value:g}")

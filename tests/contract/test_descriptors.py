@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor, FileDescriptor
 
 from tests.contract.golden import assert_same_text
-from tierway.v1 import router_service_pb2, types_pb2
+from tierway.v1 import admin_service_pb2, router_service_pb2, types_pb2
 from tierway_server.rpc import router_service
 
-FILES = (types_pb2.DESCRIPTOR, router_service_pb2.DESCRIPTOR)
+FILES = (types_pb2.DESCRIPTOR, router_service_pb2.DESCRIPTOR, admin_service_pb2.DESCRIPTOR)
 _TYPES = {
     value: name.removeprefix("TYPE_").lower()
     for name, value in vars(FieldDescriptor).items()

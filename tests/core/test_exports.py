@@ -11,12 +11,13 @@ PROTOS = Path(__file__).parents[2] / "protos" / "tierway" / "v1" / "types.proto"
 
 def test_the_public_names_are_these():
     assert tierway_core.__all__ == [
-        "NEVER_NS", "Assessment", "Breaker",
-        "CalibrationError", "Candidate", "Classifier", "Complexity", "Contribution", "CoreError", "Decision",
-        "Deployment", "DeploymentSpec", "Features", "InvalidTextError", "Lexicon", "ModelSpec", "NoClassifierError", "Reason",
-        "ReasonCode", "Recovery", "Request", "Router", "RoutingSpec", "Sharing", "State", "Table", "TableError", "UnknownModelError",
-        "UnknownTaskTypeError", "UnroutableError", "UnroutableKind", "Weights", "WeightsError", "assess", "contributions",
-        "estimate_tokens", "extract",
+        "NEVER_NS", "STRATEGIES", "ArmSpec", "Assessment", "Breaker", "BreakerSpec", "BudgetSpec", "CalibrationError",
+        "Candidate", "Classifier", "Complexity", "Contribution", "CoreError", "Decision", "Deployment",
+        "DeploymentSpec", "ExperimentSpec", "Features", "InvalidTextError", "Lexicon", "LimitSpec", "ModelSpec",
+        "NoClassifierError", "Prefixes", "Reason", "ReasonCode", "Recovery", "Request", "Router", "RoutingSpec",
+        "RuleSpec", "Sharing", "State", "Table", "TableError", "Tenant", "TenantSpec", "UnknownModelError", "UnknownStrategyError",
+        "UnknownTaskTypeError", "UnroutableError", "UnroutableKind", "Weights", "WeightsError", "assess",
+        "contributions", "estimate_tokens", "extract",
     ]  # fmt: skip
     assert all(hasattr(tierway_core, name) for name in tierway_core.__all__)
 

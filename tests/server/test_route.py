@@ -266,6 +266,7 @@ class TestBatch:
         ids = {result.request_id for result in reply.results}
         assert len(ids) == 2
         assert all(map(UUID7.fullmatch, ids))
+        assert ids == {result.decision.decision_id for result in reply.results}
 
     @pytest.mark.parametrize("count", [0, 1_001])
     async def test_none_and_too_many_are_refused(self, shared_server: RunningServer, count: int) -> None:

@@ -85,11 +85,11 @@ def _checked(name: str, field: str) -> str:
     return name
 
 
-def checked_request_id(stated: str) -> str:
-    """The id that a request states, or a new one.
+def check_request_id(stated: str) -> None:
+    """Check the id that a request states; it need not state one.
 
     Raises:
         InvalidRequestError: it is none.
 
     """
-    return _checked(stated, "request_id") or uuid7()
+    _checked(stated, "request_id")

@@ -70,6 +70,20 @@ def parse(kind: type[M], data: bytes) -> M:
         ) from None
 
 
+def judged(request: Query, size_bytes: int, prompt_bytes: int) -> tuple[Request, str]:
+    """What the decision reads of a request, and the constitutional hash that it expects: for those who only decide.
+
+    Takes and raises what `asked` does. Most that is only to be decided is a prompt and nothing else, which needs no more than this.
+    """
+    if size_bytes <= prompt_bytes and len(request.ListFields()) == 1 + bool(request.request_id):
+        query = request.query
+        prompt = query.prompt
+        if prompt and len(query.ListFields()) == 1 and not prompt.isspace():
+            return Request(prompt), ""
+    wanted = asked(request, size_bytes, prompt_bytes)
+    return wanted.core, wanted.expected_constitution_hash
+
+
 def asked(request: Query, size_bytes: int, prompt_bytes: int) -> Asked:
     """Check a request and turn it into the domain's terms.
 

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
 
 from tierway.v1 import router_service_pb2 as router_pb
 from tierway.v1 import types_pb2 as types_pb
-from tierway_core import Decision, Deployment, Reason, Table, explain
+from tierway_core import Decision, Reason, Table, explain
 from tierway_server.backends.base import TokenLogprob, Usage
 from tierway_server.flow.events import Attempt, Delta, Event, FellBack, Finished, Started, Timings
 
 PICO = 1e-12
 
-# Field 1 of RouteResponse, length-delimited.
-_DECISION_TAG = bytes([router_pb.RouteResponse.DECISION_FIELD_NUMBER << 3 | 2])
+# Wire types: a double, and what is preceded by its length (protobuf's encoding guide).
+_I64, _LEN = 1, 2
+_DECISION_TAG = bytes([router_pb.RouteResponse.DECISION_FIELD_NUMBER << 3 | _LEN])
+_RESULT_TAG = bytes([router_pb.RouteBatchResponse.RESULTS_FIELD_NUMBER << 3 | _LEN])
+_RESULT_ID_TAG = bytes([router_pb.RouteResult.REQUEST_ID_FIELD_NUMBER << 3 | _LEN])
+
+# What no two decisions share, a tag before each: its name, which is a UUID's text, then its numbers.
+_NAMED = struct.Struct("<BB36sBd")
+_ID_TAG = types_pb.Decision.DECISION_ID_FIELD_NUMBER << 3 | _LEN
+_COST_TAG = types_pb.Decision.ESTIMATED_COST_USD_FIELD_NUMBER << 3 | _I64
+_JUDGED = struct.Struct("<BdBdBd")
+_CONFIDENCE_TAG = types_pb.Decision.CONFIDENCE_FIELD_NUMBER << 3 | _I64
+_QUALITY_TAG = types_pb.Decision.EXPECTED_QUALITY_FIELD_NUMBER << 3 | _I64
+_DIFFICULTY_TAG = types_pb.Decision.DIFFICULTY_FIELD_NUMBER << 3 | _I64
 
 _LABELS: Mapping[str, int] = {name.removeprefix("LABEL_"): number for name, number in types_pb.Label.items() if number}
 
@@ -34,36 +46,51 @@ class DecisionEncoder:
     """
 
     def __init__(self, table: Table) -> None:
-        self._chosen = [_chosen(deployment) for deployment in table.deployments]
+        self._table = table
+        self._chosen = _Parts(self._chosen_and_read)
         self._openings = _Parts(lambda decision: _explained(explain.opening(decision)))
         self._choices = _Parts(self._choice)
         self._closings = _Parts(lambda decision: _explained(explain.closing(decision)))
 
     def encode(self, decision: Decision, decision_id: str, *, is_explained: bool = True) -> bytes:
         """A serialised `Decision`; without its reasons and chain unless `is_explained`."""
-        own = types_pb.Decision(
-            decision_id=decision_id,
-            complexity=decision.complexity.value,  # type: ignore[arg-type]  # open enums are ints
-            estimated_cost_usd=decision.estimated_cost_picousd * PICO,
-            **_assessed(decision),
-        ).SerializeToString()
+        own = _own(decision, decision_id)
+        domain, label, dial = decision.domain, decision.label, decision.cost_quality
+        chosen = self._chosen.of(decision, (decision.deployment, decision.complexity, domain, label, dial))
         if not is_explained:
-            return own + self._chosen[decision.deployment]
+            return own + chosen
         struck = explain.struck_key(decision)
         choice = None if struck is None else (struck, decision.deployment, decision.request.allow_fallback)
         return b"".join(
             (
                 own,
+                chosen,
                 self._openings.of(decision, explain.opening_key(decision)),
                 self._choices.of(decision, choice),
                 self._closings.of(decision, explain.closing_key(decision)),
             )
         )
 
+    def _chosen_and_read(self, decision: Decision) -> bytes:
+        """What was chosen, and what kind of query it was chosen for."""
+        deployment = self._table.deployments[decision.deployment]
+        model, spec = deployment.model, deployment.spec
+        return types_pb.Decision(
+            tier=model.tier,
+            model=model.name,
+            deployment=spec.name,
+            provider=spec.provider,
+            compliance_score=model.compliance,
+            complexity=decision.complexity.value,  # type: ignore[arg-type]  # open enums are ints
+            domain=decision.domain,
+            label=label(decision.label),  # type: ignore[arg-type]
+            cost_quality=decision.cost_quality,
+        ).SerializeToString()
+
     def _choice(self, decision: Decision) -> bytes:
-        """What was chosen, what may follow, and what was left out."""
+        """What may follow, and what was left out."""
         chain = types_pb.Decision(fallback_chain=decision.fallback_models).SerializeToString()
-        return self._chosen[decision.deployment] + chain + _explained(explain.struck(decision))
+        return chain + _explained(explain.struck(decision))
 
 
 class _Parts:
@@ -84,35 +111,22 @@ class _Parts:
         return known
 
 
-def _assessed(decision: Decision) -> dict[str, Any]:
-    """What the classifier adds to a decision."""
-    assessment = decision.assessment
-    if assessment is None:
-        return {}
-    return {
-        "confidence": assessment.confidence,
-        "expected_quality": decision.expected_quality,
-        "difficulty": assessment.difficulty,
-        "domain": assessment.domain,
-        "label": label(assessment.label),
-        "cost_quality": decision.cost_quality,
-    }
+def _own(decision: Decision, decision_id: str) -> bytes:
+    """The name and the numbers of a decision. Packed by hand: making a message of them costs as much as deciding did."""
+    cost_usd = decision.estimated_cost_picousd * PICO
+    named = _NAMED.pack(_ID_TAG, len(decision_id), decision_id.encode(), _COST_TAG, cost_usd)
+    if decision.confidence is None:
+        return named
+    return named + _JUDGED.pack(
+        *(_CONFIDENCE_TAG, decision.confidence),
+        *(_QUALITY_TAG, decision.expected_quality),
+        *(_DIFFICULTY_TAG, decision.difficulty),
+    )
 
 
 def label(name: str) -> int:
-    """The contract's number for a label of the core."""
-    return _LABELS[name]
-
-
-def _chosen(deployment: Deployment) -> bytes:
-    model, spec = deployment.model, deployment.spec
-    return types_pb.Decision(
-        tier=model.tier,
-        model=model.name,
-        deployment=spec.name,
-        provider=spec.provider,
-        compliance_score=model.compliance,
-    ).SerializeToString()
+    """The contract's number for a label of the core; 0 for none."""
+    return _LABELS[name] if name else 0
 
 
 def _explained(reasons: Iterable[Reason]) -> bytes:
@@ -126,6 +140,19 @@ def route_response(decision: bytes, constitution_hash: str, request_id: str) -> 
     """A serialised `RouteResponse` around a serialised decision, which is not parsed again for it."""
     rest = router_pb.RouteResponse(constitution_hash=constitution_hash, request_id=request_id).SerializeToString()
     return b"".join((_DECISION_TAG, _varint(len(decision)), decision, rest))
+
+
+def batch_decision(decision: bytes, request_id: str) -> bytes:
+    """A serialised `RouteBatchResponse` of one result, around a serialised decision; many in a row are a batch of all of them."""
+    name = request_id.encode()
+    result = b"".join((_DECISION_TAG, _varint(len(decision)), decision, _RESULT_ID_TAG, _varint(len(name)), name))
+    return b"".join((_RESULT_TAG, _varint(len(result)), result))
+
+
+def batch_error(error: router_pb.RouteError, request_id: str) -> bytes:
+    """The same for a query that was not decided."""
+    result = router_pb.RouteResult(error=error, request_id=request_id)
+    return router_pb.RouteBatchResponse(results=[result]).SerializeToString()
 
 
 def _varint(number: int) -> bytes:

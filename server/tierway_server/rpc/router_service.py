@@ -19,8 +19,8 @@ from tierway_server.flow.drain import Drain
 from tierway_server.flow.events import Delta, Event, Finished, Started
 from tierway_server.flow.ids import uuid7
 from tierway_server.rpc import encode, pipeline
-from tierway_server.rpc.call import Call, checked_request_id
-from tierway_server.rpc.decode import Asked, asked, parse
+from tierway_server.rpc.call import Call, check_request_id
+from tierway_server.rpc.decode import Asked, asked, judged, parse
 from tierway_server.rpc.explain import explanation, features_wanted
 from tierway_server.rpc.fleet import Fleet
 from tierway_server.rpc.status import code_of
@@ -83,8 +83,8 @@ class RouterService:
         """Decide only. Awaits nothing: no deadline can pass."""
         request = parse(pb.RouteRequest, data)
         call.identify(request.request_id)
-        wanted = asked(request, len(data), self._prompt_bytes)
-        decision = self._decider.decide(wanted.core, wanted.expected_constitution_hash)
+        core, expected_constitution_hash = judged(request, len(data), self._prompt_bytes)
+        decision = self._decider.decide(core, expected_constitution_hash)
         return encode.route_response(
             self._decisions.encode(decision, uuid7()), self._constitution_hash, call.request_id
         )
@@ -94,8 +94,8 @@ class RouterService:
         request = parse(pb.ExplainRequest, data)
         call.identify(request.request_id)
         most_features = features_wanted(request)
-        wanted = asked(request, len(data), self._prompt_bytes)
-        decision = self._decider.consider(wanted.core, wanted.expected_constitution_hash)
+        core, expected_constitution_hash = judged(request, len(data), self._prompt_bytes)
+        decision = self._decider.consider(core, expected_constitution_hash)
         # Beside the loop: nobody's decision waits for an explanation.
         reply = await asyncio.to_thread(explanation, decision, most_features)
         reply.decision.MergeFromString(self._decisions.encode(decision, uuid7()))
@@ -108,22 +108,28 @@ class RouterService:
         call.identify("")
         if not 1 <= len(batch.requests) <= self._batch_requests:
             raise InvalidRequestError(f"1 to {self._batch_requests} requests", field="requests")
-        reply = pb.RouteBatchResponse(constitution_hash=self._constitution_hash)
+        is_explained, size_bytes = batch.include_reasons, len(data)
+        reply = [pb.RouteBatchResponse(constitution_hash=self._constitution_hash).SerializeToString()]
         for request in batch.requests:
-            result = reply.results.add(request_id=request.request_id)
+            stated = request.request_id
             try:
-                result.request_id = checked_request_id(request.request_id)
-                wanted = asked(request, len(data), self._prompt_bytes)
-                decision = self._decider.decide(wanted.core, wanted.expected_constitution_hash)
-                encoded = self._decisions.encode(decision, uuid7(), is_explained=batch.include_reasons)
-                result.decision.MergeFromString(encoded)
+                if stated:
+                    check_request_id(stated)
+                core, expected_constitution_hash = judged(request, size_bytes, self._prompt_bytes)
+                decision = self._decider.decide(core, expected_constitution_hash)
+                decision_id = uuid7()
+                encoded = self._decisions.encode(decision, decision_id, is_explained=is_explained)
+                reply.append(encode.batch_decision(encoded, stated or decision_id))
             except TierwayError as error:
                 self._metrics.failed(error.reason)
                 number: int = code_of(error).value[0]
-                result.error.CopyFrom(
-                    pb.RouteError(code=number, reason=error.reason, message=error.message, field=error.field)
+                reply.append(
+                    encode.batch_error(
+                        pb.RouteError(code=number, reason=error.reason, message=error.message, field=error.field),
+                        stated or uuid7(),
+                    )
                 )
-        return reply.SerializeToString()
+        return b"".join(reply)
 
     async def execute(self, data: bytes, call: Call) -> bytes:
         """Decide and answer in one reply: the events of the answer, folded."""

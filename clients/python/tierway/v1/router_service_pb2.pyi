@@ -4,12 +4,24 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from tierway.v1 import types_pb2 as _types_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class BreakerState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    BREAKER_STATE_UNSPECIFIED: _ClassVar[BreakerState]
+    BREAKER_STATE_CLOSED: _ClassVar[BreakerState]
+    BREAKER_STATE_OPEN: _ClassVar[BreakerState]
+    BREAKER_STATE_HALF_OPEN: _ClassVar[BreakerState]
+BREAKER_STATE_UNSPECIFIED: BreakerState
+BREAKER_STATE_CLOSED: BreakerState
+BREAKER_STATE_OPEN: BreakerState
+BREAKER_STATE_HALF_OPEN: BreakerState
 
 class RouteRequest(_message.Message):
     __slots__ = ("query", "preferences", "sampling", "request_id")
@@ -260,7 +272,7 @@ class GetStatsRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetStatsResponse(_message.Message):
-    __slots__ = ("start_time", "models", "tiers", "errors", "in_flight", "constitution_hash", "classifier")
+    __slots__ = ("start_time", "models", "tiers", "errors", "in_flight", "constitution_hash", "classifier", "count_start_time", "deployments", "limits", "budgets", "strategies", "experiments")
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     MODELS_FIELD_NUMBER: _ClassVar[int]
     TIERS_FIELD_NUMBER: _ClassVar[int]
@@ -268,6 +280,12 @@ class GetStatsResponse(_message.Message):
     IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
     CONSTITUTION_HASH_FIELD_NUMBER: _ClassVar[int]
     CLASSIFIER_FIELD_NUMBER: _ClassVar[int]
+    COUNT_START_TIME_FIELD_NUMBER: _ClassVar[int]
+    DEPLOYMENTS_FIELD_NUMBER: _ClassVar[int]
+    LIMITS_FIELD_NUMBER: _ClassVar[int]
+    BUDGETS_FIELD_NUMBER: _ClassVar[int]
+    STRATEGIES_FIELD_NUMBER: _ClassVar[int]
+    EXPERIMENTS_FIELD_NUMBER: _ClassVar[int]
     start_time: _timestamp_pb2.Timestamp
     models: _containers.RepeatedCompositeFieldContainer[ModelStats]
     tiers: _containers.RepeatedCompositeFieldContainer[TierStats]
@@ -275,7 +293,81 @@ class GetStatsResponse(_message.Message):
     in_flight: int
     constitution_hash: str
     classifier: ClassifierStats
-    def __init__(self, start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., models: _Optional[_Iterable[_Union[ModelStats, _Mapping]]] = ..., tiers: _Optional[_Iterable[_Union[TierStats, _Mapping]]] = ..., errors: _Optional[_Iterable[_Union[ErrorStats, _Mapping]]] = ..., in_flight: _Optional[int] = ..., constitution_hash: _Optional[str] = ..., classifier: _Optional[_Union[ClassifierStats, _Mapping]] = ...) -> None: ...
+    count_start_time: _timestamp_pb2.Timestamp
+    deployments: _containers.RepeatedCompositeFieldContainer[DeploymentStats]
+    limits: _containers.RepeatedCompositeFieldContainer[LimitStats]
+    budgets: _containers.RepeatedCompositeFieldContainer[BudgetStats]
+    strategies: _containers.RepeatedCompositeFieldContainer[StrategyStats]
+    experiments: _containers.RepeatedCompositeFieldContainer[ExperimentStats]
+    def __init__(self, start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., models: _Optional[_Iterable[_Union[ModelStats, _Mapping]]] = ..., tiers: _Optional[_Iterable[_Union[TierStats, _Mapping]]] = ..., errors: _Optional[_Iterable[_Union[ErrorStats, _Mapping]]] = ..., in_flight: _Optional[int] = ..., constitution_hash: _Optional[str] = ..., classifier: _Optional[_Union[ClassifierStats, _Mapping]] = ..., count_start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., deployments: _Optional[_Iterable[_Union[DeploymentStats, _Mapping]]] = ..., limits: _Optional[_Iterable[_Union[LimitStats, _Mapping]]] = ..., budgets: _Optional[_Iterable[_Union[BudgetStats, _Mapping]]] = ..., strategies: _Optional[_Iterable[_Union[StrategyStats, _Mapping]]] = ..., experiments: _Optional[_Iterable[_Union[ExperimentStats, _Mapping]]] = ...) -> None: ...
+
+class DeploymentStats(_message.Message):
+    __slots__ = ("deployment", "breaker", "breaker_forced", "error_share", "in_flight", "first_token_time", "token_time", "minute_requests", "minute_tokens")
+    DEPLOYMENT_FIELD_NUMBER: _ClassVar[int]
+    BREAKER_FIELD_NUMBER: _ClassVar[int]
+    BREAKER_FORCED_FIELD_NUMBER: _ClassVar[int]
+    ERROR_SHARE_FIELD_NUMBER: _ClassVar[int]
+    IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
+    FIRST_TOKEN_TIME_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_TIME_FIELD_NUMBER: _ClassVar[int]
+    MINUTE_REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    MINUTE_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    deployment: str
+    breaker: BreakerState
+    breaker_forced: bool
+    error_share: float
+    in_flight: int
+    first_token_time: _duration_pb2.Duration
+    token_time: _duration_pb2.Duration
+    minute_requests: int
+    minute_tokens: int
+    def __init__(self, deployment: _Optional[str] = ..., breaker: _Optional[_Union[BreakerState, str]] = ..., breaker_forced: _Optional[bool] = ..., error_share: _Optional[float] = ..., in_flight: _Optional[int] = ..., first_token_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., token_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., minute_requests: _Optional[int] = ..., minute_tokens: _Optional[int] = ...) -> None: ...
+
+class LimitStats(_message.Message):
+    __slots__ = ("limit", "wait_time", "refusals")
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    WAIT_TIME_FIELD_NUMBER: _ClassVar[int]
+    REFUSALS_FIELD_NUMBER: _ClassVar[int]
+    limit: str
+    wait_time: _duration_pb2.Duration
+    refusals: int
+    def __init__(self, limit: _Optional[str] = ..., wait_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., refusals: _Optional[int] = ...) -> None: ...
+
+class BudgetStats(_message.Message):
+    __slots__ = ("budget", "limit_usd", "spent_usd", "reserved_usd", "remaining_usd", "hard", "refusals")
+    BUDGET_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_USD_FIELD_NUMBER: _ClassVar[int]
+    SPENT_USD_FIELD_NUMBER: _ClassVar[int]
+    RESERVED_USD_FIELD_NUMBER: _ClassVar[int]
+    REMAINING_USD_FIELD_NUMBER: _ClassVar[int]
+    HARD_FIELD_NUMBER: _ClassVar[int]
+    REFUSALS_FIELD_NUMBER: _ClassVar[int]
+    budget: str
+    limit_usd: float
+    spent_usd: float
+    reserved_usd: float
+    remaining_usd: float
+    hard: bool
+    refusals: int
+    def __init__(self, budget: _Optional[str] = ..., limit_usd: _Optional[float] = ..., spent_usd: _Optional[float] = ..., reserved_usd: _Optional[float] = ..., remaining_usd: _Optional[float] = ..., hard: _Optional[bool] = ..., refusals: _Optional[int] = ...) -> None: ...
+
+class StrategyStats(_message.Message):
+    __slots__ = ("strategy", "decisions")
+    STRATEGY_FIELD_NUMBER: _ClassVar[int]
+    DECISIONS_FIELD_NUMBER: _ClassVar[int]
+    strategy: str
+    decisions: int
+    def __init__(self, strategy: _Optional[str] = ..., decisions: _Optional[int] = ...) -> None: ...
+
+class ExperimentStats(_message.Message):
+    __slots__ = ("experiment", "arm", "decisions")
+    EXPERIMENT_FIELD_NUMBER: _ClassVar[int]
+    ARM_FIELD_NUMBER: _ClassVar[int]
+    DECISIONS_FIELD_NUMBER: _ClassVar[int]
+    experiment: str
+    arm: str
+    decisions: int
+    def __init__(self, experiment: _Optional[str] = ..., arm: _Optional[str] = ..., decisions: _Optional[int] = ...) -> None: ...
 
 class ClassifierStats(_message.Message):
     __slots__ = ("weights", "calibration", "calibration_load_time")

@@ -92,7 +92,8 @@ class RouterServiceServicer:
         """Decides only: which model would answer, what it would cost, and why. Never waits for a model.
 
         Errors: INVALID_ARGUMENT (a field), NOT_FOUND (`force_model`), FAILED_PRECONDITION (`PIN_UNSATISFIABLE`, `NO_CANDIDATE`,
-        `CONSTITUTION_MISMATCH`, `CLASSIFIER_OFF`), UNAVAILABLE (`NO_DEPLOYMENT_AVAILABLE`).
+        `CONSTITUTION_MISMATCH`, `CLASSIFIER_OFF`), RESOURCE_EXHAUSTED (`RATE_LIMITED`, `BUDGET_EXHAUSTED`), UNAVAILABLE
+        (`NO_DEPLOYMENT_AVAILABLE`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -118,7 +119,8 @@ class RouterServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Execute(self, request, context):
-        """Decides and answers in one reply.
+        """Decides and answers in one reply. The request takes from the tenant's and the deployment's rate limits, and its estimated cost is reserved
+        in the tenant's and the agent's budgets until its real cost is known.
 
         Errors: those of Route, and UNAVAILABLE (`QUEUE_FULL`, `ENGINE_LOST`, `NOT_READY`, `DRAINING`), DEADLINE_EXCEEDED,
         INVALID_ARGUMENT (`CONTEXT_TOO_LONG`), INTERNAL (`ENGINE_LOST` after the first token).
@@ -144,7 +146,7 @@ class RouterServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetStats(self, request, context):
-        """Tells what this server has done since it started.
+        """Tells what this server has done since it started, or since AdminService.ResetStats, and how breakers, limits and budgets stand now.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

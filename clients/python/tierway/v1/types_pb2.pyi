@@ -68,6 +68,16 @@ class ReasonCode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_CODE_ASSESSED: _ClassVar[ReasonCode]
     REASON_CODE_UNSURE: _ClassVar[ReasonCode]
     REASON_CODE_COST_QUALITY: _ClassVar[ReasonCode]
+    REASON_CODE_FILTERED_TENANT: _ClassVar[ReasonCode]
+    REASON_CODE_FILTERED_REGION: _ClassVar[ReasonCode]
+    REASON_CODE_FILTERED_BREAKER: _ClassVar[ReasonCode]
+    REASON_CODE_FILTERED_RATE_LIMIT: _ClassVar[ReasonCode]
+    REASON_CODE_FILTERED_BUDGET: _ClassVar[ReasonCode]
+    REASON_CODE_FILTERED_DEADLINE: _ClassVar[ReasonCode]
+    REASON_CODE_RULE: _ClassVar[ReasonCode]
+    REASON_CODE_EXPERIMENT: _ClassVar[ReasonCode]
+    REASON_CODE_STRATEGY: _ClassVar[ReasonCode]
+    REASON_CODE_BUDGET_LOW: _ClassVar[ReasonCode]
 
 class FinishReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -124,6 +134,16 @@ REASON_CODE_FILTERED_LOGPROBS: ReasonCode
 REASON_CODE_ASSESSED: ReasonCode
 REASON_CODE_UNSURE: ReasonCode
 REASON_CODE_COST_QUALITY: ReasonCode
+REASON_CODE_FILTERED_TENANT: ReasonCode
+REASON_CODE_FILTERED_REGION: ReasonCode
+REASON_CODE_FILTERED_BREAKER: ReasonCode
+REASON_CODE_FILTERED_RATE_LIMIT: ReasonCode
+REASON_CODE_FILTERED_BUDGET: ReasonCode
+REASON_CODE_FILTERED_DEADLINE: ReasonCode
+REASON_CODE_RULE: ReasonCode
+REASON_CODE_EXPERIMENT: ReasonCode
+REASON_CODE_STRATEGY: ReasonCode
+REASON_CODE_BUDGET_LOW: ReasonCode
 FINISH_REASON_UNSPECIFIED: FinishReason
 FINISH_REASON_STOP: FinishReason
 FINISH_REASON_LENGTH: FinishReason
@@ -193,7 +213,7 @@ class JsonObject(_message.Message):
     def __init__(self) -> None: ...
 
 class Preferences(_message.Message):
-    __slots__ = ("agent", "task_type", "force_model", "min_tier", "max_tier", "max_cost_usd", "latency_budget", "min_compliance", "cost_quality", "allow_fallback", "allow_escalation", "expected_constitution_hash")
+    __slots__ = ("agent", "task_type", "force_model", "min_tier", "max_tier", "max_cost_usd", "latency_budget", "min_compliance", "cost_quality", "allow_fallback", "allow_escalation", "expected_constitution_hash", "strategy", "regions", "sticky_key")
     AGENT_FIELD_NUMBER: _ClassVar[int]
     TASK_TYPE_FIELD_NUMBER: _ClassVar[int]
     FORCE_MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -206,6 +226,9 @@ class Preferences(_message.Message):
     ALLOW_FALLBACK_FIELD_NUMBER: _ClassVar[int]
     ALLOW_ESCALATION_FIELD_NUMBER: _ClassVar[int]
     EXPECTED_CONSTITUTION_HASH_FIELD_NUMBER: _ClassVar[int]
+    STRATEGY_FIELD_NUMBER: _ClassVar[int]
+    REGIONS_FIELD_NUMBER: _ClassVar[int]
+    STICKY_KEY_FIELD_NUMBER: _ClassVar[int]
     agent: str
     task_type: str
     force_model: str
@@ -218,7 +241,10 @@ class Preferences(_message.Message):
     allow_fallback: bool
     allow_escalation: bool
     expected_constitution_hash: str
-    def __init__(self, agent: _Optional[str] = ..., task_type: _Optional[str] = ..., force_model: _Optional[str] = ..., min_tier: _Optional[int] = ..., max_tier: _Optional[int] = ..., max_cost_usd: _Optional[float] = ..., latency_budget: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., min_compliance: _Optional[float] = ..., cost_quality: _Optional[float] = ..., allow_fallback: _Optional[bool] = ..., allow_escalation: _Optional[bool] = ..., expected_constitution_hash: _Optional[str] = ...) -> None: ...
+    strategy: str
+    regions: _containers.RepeatedScalarFieldContainer[str]
+    sticky_key: str
+    def __init__(self, agent: _Optional[str] = ..., task_type: _Optional[str] = ..., force_model: _Optional[str] = ..., min_tier: _Optional[int] = ..., max_tier: _Optional[int] = ..., max_cost_usd: _Optional[float] = ..., latency_budget: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., min_compliance: _Optional[float] = ..., cost_quality: _Optional[float] = ..., allow_fallback: _Optional[bool] = ..., allow_escalation: _Optional[bool] = ..., expected_constitution_hash: _Optional[str] = ..., strategy: _Optional[str] = ..., regions: _Optional[_Iterable[str]] = ..., sticky_key: _Optional[str] = ...) -> None: ...
 
 class Sampling(_message.Message):
     __slots__ = ("temperature", "top_p", "top_k", "max_tokens", "stop", "seed", "presence_penalty", "frequency_penalty", "top_logprobs")
@@ -243,7 +269,7 @@ class Sampling(_message.Message):
     def __init__(self, temperature: _Optional[float] = ..., top_p: _Optional[float] = ..., top_k: _Optional[int] = ..., max_tokens: _Optional[int] = ..., stop: _Optional[_Iterable[str]] = ..., seed: _Optional[int] = ..., presence_penalty: _Optional[float] = ..., frequency_penalty: _Optional[float] = ..., top_logprobs: _Optional[int] = ...) -> None: ...
 
 class Decision(_message.Message):
-    __slots__ = ("decision_id", "tier", "model", "deployment", "provider", "complexity", "confidence", "reasons", "estimated_cost_usd", "fallback_chain", "compliance_score", "expected_quality", "difficulty", "domain", "label", "cost_quality")
+    __slots__ = ("decision_id", "tier", "model", "deployment", "provider", "complexity", "confidence", "reasons", "estimated_cost_usd", "fallback_chain", "compliance_score", "expected_quality", "difficulty", "domain", "label", "cost_quality", "strategy", "rule", "experiment", "arm", "shadow_model")
     DECISION_ID_FIELD_NUMBER: _ClassVar[int]
     TIER_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -260,6 +286,11 @@ class Decision(_message.Message):
     DOMAIN_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
     COST_QUALITY_FIELD_NUMBER: _ClassVar[int]
+    STRATEGY_FIELD_NUMBER: _ClassVar[int]
+    RULE_FIELD_NUMBER: _ClassVar[int]
+    EXPERIMENT_FIELD_NUMBER: _ClassVar[int]
+    ARM_FIELD_NUMBER: _ClassVar[int]
+    SHADOW_MODEL_FIELD_NUMBER: _ClassVar[int]
     decision_id: str
     tier: int
     model: str
@@ -276,7 +307,12 @@ class Decision(_message.Message):
     domain: str
     label: Label
     cost_quality: float
-    def __init__(self, decision_id: _Optional[str] = ..., tier: _Optional[int] = ..., model: _Optional[str] = ..., deployment: _Optional[str] = ..., provider: _Optional[str] = ..., complexity: _Optional[_Union[Complexity, str]] = ..., confidence: _Optional[float] = ..., reasons: _Optional[_Iterable[_Union[Reason, _Mapping]]] = ..., estimated_cost_usd: _Optional[float] = ..., fallback_chain: _Optional[_Iterable[str]] = ..., compliance_score: _Optional[float] = ..., expected_quality: _Optional[float] = ..., difficulty: _Optional[float] = ..., domain: _Optional[str] = ..., label: _Optional[_Union[Label, str]] = ..., cost_quality: _Optional[float] = ...) -> None: ...
+    strategy: str
+    rule: str
+    experiment: str
+    arm: str
+    shadow_model: str
+    def __init__(self, decision_id: _Optional[str] = ..., tier: _Optional[int] = ..., model: _Optional[str] = ..., deployment: _Optional[str] = ..., provider: _Optional[str] = ..., complexity: _Optional[_Union[Complexity, str]] = ..., confidence: _Optional[float] = ..., reasons: _Optional[_Iterable[_Union[Reason, _Mapping]]] = ..., estimated_cost_usd: _Optional[float] = ..., fallback_chain: _Optional[_Iterable[str]] = ..., compliance_score: _Optional[float] = ..., expected_quality: _Optional[float] = ..., difficulty: _Optional[float] = ..., domain: _Optional[str] = ..., label: _Optional[_Union[Label, str]] = ..., cost_quality: _Optional[float] = ..., strategy: _Optional[str] = ..., rule: _Optional[str] = ..., experiment: _Optional[str] = ..., arm: _Optional[str] = ..., shadow_model: _Optional[str] = ...) -> None: ...
 
 class Assessment(_message.Message):
     __slots__ = ("difficulty", "sigma", "band_pass", "tier", "domain", "domain_probability", "label", "label_probabilities", "confidence", "gain", "familiarity")
