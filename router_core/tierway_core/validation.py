@@ -8,8 +8,10 @@ from tierway_core.errors import TableError
 from tierway_core.policy_validation import check_breaker
 from tierway_core.specs import (
     BASE_CLASSES,
+    DEPLOYMENTS_MOST,
     INT32_MAX,
     INT64_MAX,
+    REGIONS_MOST,
     TIER_MAX,
     TIER_MIN,
     DeploymentSpec,
