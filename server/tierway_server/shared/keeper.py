@@ -32,7 +32,8 @@ class Timing:
     sync_s: float
     """Seconds from one round to the next: with the time of a round, the staleness of what a decision reads."""
     lost_after_s: float
-    """After so many seconds without a round, a replica goes on alone; others count it as lost."""
+    """After so many seconds without a round, a replica goes on alone (and half as many more, where Redis hangs); others take it for
+    lost."""
 
 
 class Keeper:
@@ -104,7 +105,7 @@ class Keeper:
             began_ns = self._clock_ns()
             if await self.round():
                 wait_s = self._timing.sync_s
-            else:
+            elif self.is_lost:
                 wait_s = min(2 * wait_s, max(_MOST_WAIT_S, self._timing.sync_s))
             await asyncio.sleep(max(wait_s - (self._clock_ns() - began_ns) / 1e9, 0.0))
 
@@ -143,10 +144,8 @@ class Keeper:
         self._number += 1
         lost_after_us = round(self._timing.lost_after_s * 1e6)
         sign = Call("replica", "", (lost_after_us, _FORGET_S * 1_000_000))
-        # In time to notice the loss when it is due; later, as long as it takes to be sure.
-        most_s = self._timing.lost_after_s
-        if not self.is_lost:
-            most_s = max(most_s - self.age_s, self._timing.sync_s)
+        # Half, so that one slow round is no loss; alone, there is time to be sure.
+        most_s = self._timing.lost_after_s / (1 if self.is_lost else 2)
         return await self._link.round(self._number, sign, calls, most_s=most_s)
 
     def _go_alone(self, why: str) -> None:

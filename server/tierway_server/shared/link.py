@@ -102,7 +102,7 @@ class Link:
 
 def _client(url: str) -> Redis:
     # One connection, and no tries of its own: what is tried again is the round.
-    return Redis.from_url(url, single_connection_client=True, retry=Retry(NoBackoff(), 0), max_connections=1)
+    return Redis.from_url(url, max_connections=1, retry=Retry(NoBackoff(), 0))
 
 
 def _source(name: str) -> str:

