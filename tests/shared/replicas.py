@@ -23,7 +23,9 @@ def table(*, limit_picousd: int = USD, period_s: float = 0.0, requests: float = 
 class Replica:
     """What one process has: its state, and the keeper that shares it."""
 
-    def __init__(self, url: str, table: Table, *, sync_s=0.01, lost_after_s=0.3, lease_share=0.2, lost_share=None) -> None:
+    def __init__(
+        self, url: str, table: Table, *, sync_s=0.01, lost_after_s=0.3, lease_share=0.2, lost_share=None
+    ) -> None:
         self.state = State(len(table.deployments), limits=len(table.limits), budgets=len(table.budgets))
         for index, limit in enumerate(table.limits):
             self.state.set_limit(index, increment_ns=limit.increment_ns, burst_ns=limit.burst_ns)

@@ -61,10 +61,10 @@ class Breakers:
         for record in replies[0]:
             assert isinstance(record, list)
             name, version, state, wait_us, prober = record
-            watched = self._watched.get(name)
+            found = self._watched.get(name)
             # What changed here since it was told goes out with the next round, and is the later transition.
-            if watched is not None and self._sharing.automaton(watched.index) == watched.told:
-                self._follow(watched, version, state, wait_us * _NS_PER_US, prober == self._replica, now_ns)
+            if found is not None and self._sharing.automaton(found.index) == found.told:
+                self._follow(found, version, state, wait_us * _NS_PER_US, prober == self._replica, now_ns)
 
     def lost(self, replicas: int) -> None:
         """What is held open for another's probes comes free by itself."""

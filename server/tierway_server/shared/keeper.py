@@ -6,7 +6,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tierway_core import Sharing, State, Table
@@ -140,7 +140,7 @@ class Keeper:
             logger.warning("leases could not be given back: they count as spent", extra={"why": str(lost)})
         await self._link.close()
 
-    async def _exchange(self, calls: list[Call] | tuple[Call, ...]) -> list[Reply]:
+    async def _exchange(self, calls: Sequence[Call]) -> list[Reply]:
         self._number += 1
         lost_after_us = round(self._timing.lost_after_s * 1e6)
         sign = Call("replica", "", (lost_after_us, _FORGET_S * 1_000_000))

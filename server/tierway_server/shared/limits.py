@@ -43,7 +43,8 @@ class Limits:
         for gauge, reply in zip(self._gauges, replies, strict=True):
             gauge.replicas = replicas
             if reply is not None:
-                gauge.hear(*numbers(reply), now_ns)
+                [ahead_ns] = numbers(reply)
+                gauge.hear(ahead_ns, now_ns)
 
     def lost(self, replicas: int) -> None:
         """Go on with a share of each limit."""

@@ -42,7 +42,7 @@ class Link:
         self._url = url
         self._prefix = f"{{{namespace}}}:"
         self._replica = replica
-        self._sources = {name: _source(name) for name in SCRIPTS}
+        self._sources = {name: script_source(name) for name in SCRIPTS}
         # By the digest that Redis itself gives a script.
         self._digests = {name: hashlib.sha1(text.encode()).hexdigest() for name, text in self._sources.items()}  # noqa: S324
         self._client: Redis | None = None
@@ -105,7 +105,8 @@ def _client(url: str) -> Redis:
     return Redis.from_url(url, max_connections=1, retry=Retry(NoBackoff(), 0))
 
 
-def _source(name: str) -> str:
+def script_source(name: str) -> str:
+    """The text of one of `SCRIPTS`."""
     return (resources.files("tierway_server.shared") / "scripts" / f"{name}.lua").read_text()
 
 
