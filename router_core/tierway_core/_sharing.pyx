@@ -69,6 +69,13 @@ cdef class Sharing:
         while seen < idle_at_ns and not swap64(&record.tat_ns, &seen, idle_at_ns):
             pass
 
+    def ease(self, Py_ssize_t limit, int64_t now_ns, double share):
+        """Lets the limit be idle sooner: after this share, 0 to 1, of the time that it would take."""
+        cdef LimitC* record = self.state.limit_record(limit)
+        cdef int64_t seen = load64(&record.tat_ns)
+        while seen > now_ns and not swap64(&record.tat_ns, &seen, now_ns + <int64_t>(<double>(seen - now_ns) * share)):
+            pass
+
     # ---- breakers ----------------------------------------------------------------------------------------------------
 
     def automaton(self, Py_ssize_t index):

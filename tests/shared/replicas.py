@@ -54,8 +54,24 @@ class Replica:
         return granted
 
     @property
+    def holds_lease(self) -> bool:
+        """Whether anything can be reserved, or nothing is left to lease."""
+        if self.remaining_picousd <= 0:
+            return True
+        granted = self.state.reserve(BUDGET, self.now_ns, 1)
+        if granted:
+            self.state.settle(BUDGET, self.now_ns, 1, 0)
+        return granted
+
+    @property
     def remaining_picousd(self) -> int:
         return self.state.remaining_picousd(BUDGET, self.now_ns)
+
+
+def fail(replica: Replica) -> None:
+    """So often that the deployment's breaker opens."""
+    for _ in range(3):
+        replica.state.observe(DEPLOYMENT, replica.now_ns, ok=False)
 
 
 @asynccontextmanager

@@ -67,7 +67,6 @@ class Spenders(RuleBasedStateMachine):
         client().flushall()
         self.server = VirtualRedis(client())
         self.specification = Specification()
-        self.run = 1
         self.born = 0
         self.living: list[Spender] = []
         self.late: list[tuple[str, int, list[Call]]] = []
@@ -82,15 +81,18 @@ class Spenders(RuleBasedStateMachine):
     def deliver(self, name: str, round_: int, calls: list[Call]):
         replies = []
         for call in calls:
-            reply = self.server.run(name, round_, call)
-            specified = self.specification.sign if call.script == "replica" else self.specification.budget
-            assert reply == specified(self.server.now_us, name, round_, *call.arguments)
+            reply = self.server.call(name, round_, call)
+            if call.script == "replica":
+                specified = self.specification.sign(self.server.now_us, name, round_, self.server.run, *call.arguments)
+            else:
+                specified = self.specification.budget(self.server.now_us, name, round_, *call.arguments)
+            assert reply == specified
             replies.append(reply)
         return replies
 
     def say(self, spender: Spender, calls: list[Call]) -> tuple[str, int, list[Call]]:
         spender.round += 1
-        return spender.name, spender.round, [Call("replica", "", (str(self.run), LOST_AFTER_US, FORGET_US)), *calls]
+        return spender.name, spender.round, [Call("replica", "", (LOST_AFTER_US, FORGET_US)), *calls]
 
     def talk(self, spender: Spender) -> None:
         _, *replies = self.deliver(*self.say(spender, spender.budgets.tell(0)))
@@ -159,7 +161,7 @@ class Spenders(RuleBasedStateMachine):
 
     @rule()
     def server_restarts_with_its_data(self) -> None:
-        self.run += 1
+        self.server.run += 1
 
     @precondition(lambda self: self.living)
     @rule()
@@ -169,7 +171,7 @@ class Spenders(RuleBasedStateMachine):
             self.talk(spender)
         client().flushall()
         self.specification = Specification()
-        self.run += 1
+        self.server.run += 1
         for spender in reversed(self.living):
             self.talk(spender)
         self.pass_time(LOST_AFTER_US)

@@ -10,6 +10,7 @@ from tierway_server.shared.rounds import Call
 CLOCK = """
 local real, at = redis, tonumber(redis.call('GET', 'clock_us'))
 local redis = {call = function(name, ...)
+  if name == 'INFO' then return 'run_id:' .. real.call('GET', 'run') end
   if name ~= 'TIME' then return real.call(name, ...) end
   return {string.format('%.0f', math.floor(at / 1000000)), string.format('%.0f', at % 1000000)}
 end}
@@ -20,9 +21,10 @@ class VirtualRedis:
     def __init__(self, client: redis.Redis) -> None:
         self.client = client
         self.now_us = 1_000_000_000
+        self.run = 1
 
-    def run(self, replica: str, round_: int, call: Call):
-        self.client.set("clock_us", self.now_us)
+    def call(self, replica: str, round_: int, call: Call):
+        self.client.mset({"clock_us": self.now_us, "run": self.run})
         keys = ["replicas", call.key] if call.key else ["replicas"]
         return self.client.eval(
             CLOCK + script_source(call.script), len(keys), *keys, replica, round_, *map(str, call.arguments)
@@ -41,7 +43,7 @@ class Specification:
     """What a server knows: who was heard in which round and when, and of one budget, in nano-USD."""
 
     heard: dict[str, tuple[int, int]] = field(default_factory=dict)
-    run: str = ""
+    run: int = 0
     leases_from_us: int = 0
     alive: int = 0
     entries: dict[str, Entry] = field(default_factory=dict)
@@ -49,7 +51,7 @@ class Specification:
     gone: int = 0
     seen: int = 0
 
-    def sign(self, now_us: int, replica: str, round_: int, run: str, lost_after_us: int, forget_us: int):
+    def sign(self, now_us: int, replica: str, round_: int, run: int, lost_after_us: int, forget_us: int):
         if replica in self.heard and self.heard[replica][0] >= round_:
             return None
         self.heard[replica] = (round_, now_us)

@@ -69,7 +69,7 @@ class Breakers:
     def lost(self, replicas: int) -> None:
         """What is held open for another's probes comes free by itself."""
 
-    def found(self) -> None:
+    def found(self, now_ns: int) -> None:
         """Transitions meanwhile are told with the next round."""
 
     def _follow(

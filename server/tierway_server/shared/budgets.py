@@ -54,7 +54,7 @@ class Budgets:
     def lost(self, replicas: int) -> None:
         """The lease is the share to go on with."""
 
-    def found(self) -> None:
+    def found(self, now_ns: int) -> None:
         """What was spent meanwhile is told with the next round, as ever."""
 
 

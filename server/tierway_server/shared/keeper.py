@@ -101,7 +101,9 @@ class Keeper:
     async def run(self) -> None:
         """Keep in step until cancelled."""
         wait_s = self._timing.sync_s
-        while True:
+        task = asyncio.current_task()
+        assert task is not None
+        while not task.cancelling():  # asyncio.wait_for of Python 3.11 may swallow what cancels it
             began_ns = self._clock_ns()
             if await self.round():
                 wait_s = self._timing.sync_s
@@ -124,7 +126,7 @@ class Keeper:
         self.replicas, _ = numbers(sign)
         now_ns = self._clock_ns()
         if self.is_lost:
-            self._come_back()
+            self._come_back(now_ns)
         self._heard_ns = now_ns
         self.rounds["answered"] += 1
         for part, each in zip(self._parts, calls, strict=True):
@@ -146,7 +148,7 @@ class Keeper:
         sign = Call("replica", "", (lost_after_us, _FORGET_S * 1_000_000))
         # Half, so that one slow round is no loss; alone, there is time to be sure.
         most_s = self._timing.lost_after_s / (1 if self.is_lost else 2)
-        return await self._link.round(self._number, sign, calls, most_s=most_s)
+        return await self._link.round(self._number, [sign, *calls], most_s=most_s)
 
     def _go_alone(self, why: str) -> None:
         self.is_lost = True
@@ -157,8 +159,8 @@ class Keeper:
             extra={"why": why, "replicas": self.replicas, "seconds": round(self.age_s, 3)},
         )
 
-    def _come_back(self) -> None:
+    def _come_back(self, now_ns: int) -> None:
         self.is_lost = False
         for part in self._parts:
-            part.found()
+            part.found(now_ns)
         logger.info("Redis is back", extra={"replicas": self.replicas, "seconds": round(self.age_s, 3)})

@@ -51,10 +51,10 @@ class Limits:
         for gauge in self._gauges:
             gauge.set_share(self._lost_share or 1 / max(replicas, 1))
 
-    def found(self) -> None:
+    def found(self, now_ns: int) -> None:
         """Go on with the whole."""
         for gauge in self._gauges:
-            gauge.set_share(1.0)
+            gauge.find(now_ns)
 
 
 class _Gauge:
@@ -62,6 +62,7 @@ class _Gauge:
         self._sharing, self._index, self._spec = sharing, index, spec
         self._key = f"limit:{spec.name}"
         self.replicas = 1
+        self._share = 1.0
         # What was taken before the first round is told with it.
         self._told = self._answered = 0
 
@@ -78,7 +79,14 @@ class _Gauge:
         self._sharing.push_back(self._index, now_ns + ahead_ns + max(unheard, 0) * self._spec.increment_ns)
         self._answered = self._told
 
+    def find(self, now_ns: int) -> None:
+        # What was taken alone weighed more, by as much as the share was less than the whole.
+        share = self._share
+        self.set_share(1.0)
+        self._sharing.ease(self._index, now_ns, share)
+
     def set_share(self, share: float) -> None:
+        self._share = share
         increment_ns = round(self._spec.increment_ns / share)
         burst = max(1, int(self._spec.burst * share))
         self._sharing.state.set_limit(self._index, increment_ns=increment_ns, burst_ns=increment_ns * burst)

@@ -7,7 +7,6 @@ import contextlib
 import hashlib
 from collections.abc import Sequence
 from importlib import resources
-from typing import Any
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -46,16 +45,14 @@ class Link:
         # By the digest that Redis itself gives a script.
         self._digests = {name: hashlib.sha1(text.encode()).hexdigest() for name, text in self._sources.items()}  # noqa: S324
         self._client: Redis | None = None
-        self._run = ""
         _client(url)  # which connects to nothing yet, but knows a URL
 
-    async def round(self, number: int, first: Call, calls: Sequence[Call], *, most_s: float) -> list[Reply]:
-        """Run `first`, which is told the run of the server as its first argument, and the others, in this order.
+    async def round(self, number: int, calls: Sequence[Call], *, most_s: float) -> list[Reply]:
+        """Run scripts, in this order; the first is the sign of life.
 
         Args:
             number: of this round; larger than that of any before.
-            first: the sign of life.
-            calls: the rest.
+            calls: what to run.
             most_s: how long it may take, connecting included, in seconds.
 
         Raises:
@@ -67,8 +64,7 @@ class Link:
                 client = await self._connected()
                 # No transaction: each script is one step by itself, and they need not be one together.
                 pipeline = client.pipeline(transaction=False)
-                signed = Call(first.script, first.key, (self._run, *first.arguments))
-                for call in (signed, *calls):
+                for call in calls:
                     keys = [self._prefix + "replicas", *([self._prefix + call.key] if call.key else [])]
                     arguments = (self._replica, number, *call.arguments)
                     pipeline.evalsha(self._digests[call.script], len(keys), *keys, *arguments)
@@ -92,17 +88,16 @@ class Link:
 
     async def _connected(self) -> Redis:
         if self._client is None:
-            self._client = client = _client(self._url)
-            information: dict[str, Any] = await client.info("server")
+            self._client = _client(self._url)
             for text in self._sources.values():
-                await client.script_load(text)
-            self._run = str(information.get("run_id", "unknown"))
+                await self._client.script_load(text)
         return self._client
 
 
 def _client(url: str) -> Redis:
-    # One connection, and no tries of its own: what is tried again is the round.
-    return Redis.from_url(url, max_connections=1, retry=Retry(NoBackoff(), 0))
+    # One connection, and neither tries nor timeouts of its own: the round has them.
+    once = Retry(NoBackoff(), 0)
+    return Redis.from_url(url, max_connections=1, retry=once, socket_timeout=None, socket_connect_timeout=None)
 
 
 def script_source(name: str) -> str:

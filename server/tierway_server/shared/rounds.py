@@ -34,7 +34,7 @@ class Part(Protocol):
     def lost(self, replicas: int) -> None:
         """Go on alone, as one of so many."""
 
-    def found(self) -> None:
+    def found(self, now_ns: int) -> None:
         """Others are heard again."""
 
 

@@ -55,6 +55,6 @@ class Usage:
             self._sharing.set_usage_elsewhere(index, 0, 0)
         self._elsewhere.clear()
 
-    def found(self) -> None:
+    def found(self, now_ns: int) -> None:
         """The next round tells."""
         self._due_ns = 0

@@ -3,7 +3,7 @@
 --
 -- KEYS: 1 replicas: by replica "round seen_us"; "#run" the server's run, "#lease_us" from when on money is leased, "#alive" how many
 --       replicas live.
--- ARGV: 1 replica, 2 round, 3 run of the server, 4 lost_after_us, 5 forget_us.
+-- ARGV: 1 replica, 2 round, 3 lost_after_us, 4 forget_us.
 -- Returns {replicas alive, microseconds until money is leased}; false: a later round was here.
 --
 -- A server that was started again, or took over, may have forgotten the last moments. Until every replica that is alive has told
@@ -11,8 +11,8 @@
 
 local time = redis.call('TIME')
 local now_us = time[1] * 1000000 + time[2]
-local replica, round, run = ARGV[1], tonumber(ARGV[2]), ARGV[3]
-local lost_after_us, forget_us = tonumber(ARGV[4]), tonumber(ARGV[5])
+local replica, round = ARGV[1], tonumber(ARGV[2])
+local lost_after_us, forget_us = tonumber(ARGV[3]), tonumber(ARGV[4])
 
 local last = redis.call('HGET', KEYS[1], replica)
 if last and tonumber(string.match(last, '^%d+')) >= round then
@@ -21,6 +21,8 @@ end
 redis.call('HSET', KEYS[1], replica, string.format('%.0f %.0f', round, now_us))
 redis.call('PEXPIRE', KEYS[1], math.ceil(forget_us / 1000))
 
+-- Asked here, not by the replica: a connection is mended without its knowledge.
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
 local lease_us = tonumber(redis.call('HGET', KEYS[1], '#lease_us'))
 if redis.call('HGET', KEYS[1], '#run') ~= run or not lease_us then
   lease_us = now_us + lost_after_us
