@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -44,10 +43,9 @@ class Spender:
         with self.has_spent:
             assert self.has_spent.wait_for(lambda: self.spent >= count, timeout=30)
 
-    def end(self, number: signal.Signals) -> None:
-        self.process.send_signal(number)
-        self.process.wait(timeout=30)
-        self._reader.join(timeout=30)
+    def wait_until_ended(self) -> None:
+        self.process.wait(timeout=60)
+        self._reader.join(timeout=60)
 
 
 @contextlib.contextmanager
@@ -64,40 +62,28 @@ def spenders(url: str, count: int) -> Iterator[list[Spender]]:
             spender.process.stdout.close()
 
 
+def test_they_spend_the_whole_budget_together_and_no_more(server: RedisServer):
+    with spenders(server.url, 3) as all_:
+        for spender in all_:
+            spender.wait_until_ended()
+        spent = sum(spender.spent for spender in all_)
+    # What is left at the end may be in leases each of which is too small for one more.
+    assert AMOUNTS - 2 <= spent <= AMOUNTS
+
+
 @pytest.mark.parametrize("keeps_data", [True, False])
 def test_they_never_overspend_though_redis_and_one_of_them_are_killed(server: RedisServer, keeps_data: bool):
     with spenders(server.url, 3) as all_:
         for spender in all_:
-            spender.wait_until_spent(100)
+            spender.wait_until_spent(50)
         server.kill()
         if not keeps_data:
             server.forget()
         server.start()
         for spender in all_:
-            spender.wait_until_spent(spender.spent + 50)
-        all_[0].end(signal.SIGKILL)
-        for spender in all_[1:]:
-            spender.wait_until_spent(spender.spent + 50)
-        for spender in all_[1:]:
-            spender.end(signal.SIGTERM)
-        assert sum(spender.spent for spender in all_) <= AMOUNTS
-
-
-def test_they_spend_the_whole_budget_together_and_no_more(server: RedisServer):
-    with spenders(server.url, 3) as all_:
-        whole = threading.Event()
-
-        def count() -> None:
-            while sum(spender.spent for spender in all_) < AMOUNTS and not whole.wait(0.01):
-                pass
-            whole.set()
-
-        counting = threading.Thread(target=count)
-        counting.start()
-        is_whole = whole.wait(timeout=60)
-        whole.set()
-        counting.join()
+            spender.wait_until_spent(100)
+        all_[0].process.kill()
         for spender in all_:
-            spender.end(signal.SIGTERM)
-        assert is_whole
-        assert sum(spender.spent for spender in all_) == AMOUNTS
+            spender.wait_until_ended()
+        spent = sum(spender.spent for spender in all_)
+    assert AMOUNTS / 2 < spent <= AMOUNTS  # the rest was leased to the one that is dead
