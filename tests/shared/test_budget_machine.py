@@ -48,6 +48,11 @@ class Spender:
         self.round = 0
         self.reservations: list[int] = []
 
+    @property
+    def held(self) -> int:
+        """What it could have spent in the end, without another word of anybody."""
+        return self.budgets._accounts[BUDGET]._granted
+
     def reserve(self, nanousd: int) -> None:
         if self.state.reserve(BUDGET, 1, nanousd * 1_000):
             self.reservations.append(nanousd)
@@ -184,6 +189,12 @@ class Spenders(RuleBasedStateMachine):
     def leases_fit_the_budget(self) -> None:
         entries = self.specification.entries.values()
         assert self.specification.gone + sum(entry.granted for entry in entries) <= LIMIT_NANOUSD
+
+    @invariant()
+    def what_a_replica_may_spend_is_known(self) -> None:
+        for spender in self.living:
+            entry = self.specification.entries.get(spender.name)
+            assert spender.held <= (entry.granted if entry else 0)
 
 
 Spenders.TestCase.settings = settings(
