@@ -33,7 +33,7 @@ class CoreBuild:
         self._log = root / "build" / "log" / "core.log"
         self._stamp = root / "build" / "core" / "flavour"
         suffix = sysconfig.get_config_var("EXT_SUFFIX")
-        self._modules = [source.with_name(source.stem + suffix) for source in sorted(self._package.glob("*.pyx"))]
+        self._modules = [source.with_name(source.stem + suffix) for source in sorted(self._package.rglob("*.pyx"))]
 
     def is_stale(self) -> bool:
         """Whether a module is missing, older than any source, or of the other flavour."""
@@ -41,7 +41,7 @@ class CoreBuild:
             return False
         if not all(module.exists() for module in self._modules) or not self._stamp.exists():
             return True
-        sources = [*self._package.glob("*.pyx"), *self._package.glob("*.pxd"), self._root / "setup.py"]
+        sources = [*self._package.rglob("*.pyx"), *self._package.rglob("*.pxd"), self._root / "setup.py"]
         newest_source_ns = max(source.stat().st_mtime_ns for source in sources)
         oldest_module_ns = min(module.stat().st_mtime_ns for module in self._modules)
         return oldest_module_ns < newest_source_ns or self._stamp.read_text() != self._flavour
@@ -63,7 +63,7 @@ class CoreBuild:
             raise
         for module in self._modules:
             partial = module.with_name(f".{module.name}.partial")
-            shutil.copyfile(folder / "lib" / "tierway_core" / module.name, partial)
+            shutil.copyfile(folder / "lib" / module.relative_to(self._package.parent), partial)
             partial.chmod(0o755)
             partial.replace(module)
         self._stamp.write_text(self._flavour)

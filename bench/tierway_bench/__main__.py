@@ -7,6 +7,8 @@ import sys
 
 BENCHMARKS = {
     "decide": "what a decision costs inside the core",
+    "balance": "how evenly strategies share an uneven load, on a virtual clock",
+    "state": "what the shared state costs: counts, outcomes, limits, budgets, alone and contended",
     "route_overhead": "what Route costs over gRPC, against a bare grpc.aio echo",
     "route_batch": "how many decisions a second RouteBatch takes",
     "engine_overhead": "what Stream adds to the engine, against the same engine driven directly",

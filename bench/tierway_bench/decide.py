@@ -4,6 +4,8 @@ Prints the median and the 99th percentile of `Router.decide()` for prompts of th
 twelve deployments: with the shipped classifier, by the rules of the class, and the median of the pure-Python twin with the
 classifier, in one run. Reading the decision is not counted; making the request is shown apart. Allocations are the blocks
 of memory that a kept decision holds. One timer call a decision is counted: its own cost, printed below, is not taken off.
+
+Then how that grows with the fleet and with the rules (`growth`).
 """
 
 import gc
@@ -14,6 +16,7 @@ from collections.abc import Callable
 from functools import partial
 from time import perf_counter_ns
 
+from tierway_bench.growth import print_growth
 from tierway_core import (
     Classifier,
     Complexity,
@@ -159,6 +162,7 @@ def main() -> None:
         )
     timer_us, _ = describe_us(measure_ns(partial(int), repeats=20_000))
     print(f"An empty call measures {timer_us:.2f} us.")
+    print_growth(table.routing, classifier, {characters: (PROSE * 2)[:characters] for characters in (12, 262)})
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Circuit breakers: an automaton in one word, over a sliding window. `state_reference.Breaker` is the specification.
+"""Circuit breakers: an automaton in one word, over a sliding window. `state_reference.ReferenceBreaker` is the specification.
 
 The word, from the lowest bit: state (2 bits), the operator's override (2), probes taken (6), probes that succeeded (6), and
 until when it is open, or waits for probes, in steps of 2^16 ns (48).
@@ -58,14 +58,11 @@ cdef inline int64_t after_admission(const RecordC* record, int64_t word, int64_t
         return word if forced_in(word) - 1 == STATE_CLOSED else -1
     if state_in(word) == STATE_CLOSED:
         return word
+    if is_due(word, now_ns):  # an open one has had no probes; a half-open one gives up those whose outcome never came
+        return half_open(min(succeeded_in(word) + 1, <int64_t>MOST_PROBES), succeeded_in(word), until_after(record, now_ns))
     if state_in(word) == STATE_HALF_OPEN and taken_in(word) < load64(&record.probes):
         return word + (1 << 4)
-    if not is_due(word, now_ns):
-        return -1
-    if state_in(word) == STATE_OPEN:
-        return half_open(1, 0, until_after(record, now_ns))
-    # Probes whose outcome never came are given up.
-    return half_open(min(succeeded_in(word) + 1, <int64_t>MOST_PROBES), succeeded_in(word), until_after(record, now_ns))
+    return -1
 
 
 cdef inline bint breaker_allows(const RecordC* record, int64_t now_ns) noexcept nogil:

@@ -1,7 +1,7 @@
 # cython: language_level=3
 """Budgets: what is spent and reserved never exceeds the limit of a period, whoever reserves, and whoever dies meanwhile.
 
-`state_reference.Budget` is the specification of one process. Between processes:
+`state_reference.ReferenceBudget` is the specification of one process. Between processes:
 
 - A reservation is granted by one compare-and-swap of `committed`, the only word that guards the limit.
 - Every step towards committing comes before the step that leans on it, and money is given free last: a worker that is

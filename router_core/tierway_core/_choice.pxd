@@ -56,7 +56,6 @@ cdef struct KindC:
 cdef struct DeploymentC:
     uint64_t identity
     double weight
-    int32_t kind
     int32_t first_limit  # in FleetC.limits
     int32_t limits
 
@@ -64,6 +63,7 @@ cdef struct DeploymentC:
 cdef struct FleetC:
     KindC* kinds
     DeploymentC* deployments
+    int32_t* kind_of  # by deployment: apart, for every decision walks through it
     int32_t* limits  # places in the state
     Py_ssize_t kinds_count
     Py_ssize_t count
@@ -120,6 +120,7 @@ cdef struct DeskC:
     int64_t costs[DEPLOYMENTS_MOST]  # by kind, all input uncached
     int32_t members[DEPLOYMENTS_MOST]  # the pool, ascending
     unsigned char struck[DEPLOYMENTS_MOST]  # by kind
+    signed char tiers[DEPLOYMENTS_MOST]  # by kind
 
 
 # What a strategy chooses from: `pool`, not empty.
@@ -152,7 +153,7 @@ cdef double utility_of(const ScalesC* scales, double quality, int64_t cost_picou
 # ---- what strategies read -------------------------------------------------------------------------------------------
 
 cdef inline const KindC* kind_of(const FleetC* fleet, Py_ssize_t index) noexcept nogil:
-    return fleet.kinds + fleet.deployments[index].kind
+    return fleet.kinds + fleet.kind_of[index]
 
 
 cdef inline bint is_warm(const DemandC* demand, Py_ssize_t index) noexcept nogil:
@@ -178,7 +179,7 @@ cdef inline int64_t cost_of(const ViewC* view, Py_ssize_t index) noexcept nogil:
     """The estimated cost, cached input at its price."""
     if is_warm(view.demand, index):
         return warm_picousd(kind_of(view.fleet, index), view.demand)
-    return view.costs[view.fleet.deployments[index].kind]
+    return view.costs[view.fleet.kind_of[index]]
 
 
 cdef inline int32_t tier_of(const ViewC* view, Py_ssize_t index) noexcept nogil:

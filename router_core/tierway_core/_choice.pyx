@@ -136,8 +136,9 @@ cdef void filter_all(const FleetC* fleet, const DemandC* demand, DeskC* desk, un
     for index in range(fleet.kinds_count):
         desk.costs[index] = estimate_picousd(fleet.kinds + index, demand)
         desk.struck[index] = strike_kind(fleet.kinds + index, demand, desk.costs[index])
+        desk.tiers[index] = <signed char>fleet.kinds[index].tier
     for index in range(fleet.count):
-        code = desk.struck[fleet.deployments[index].kind]
+        code = desk.struck[fleet.kind_of[index]]
         if code == LEFT:
             prefetch(fleet.records + index + AHEAD)
             code = strike(fleet, index, demand, hurries)
@@ -151,23 +152,26 @@ cdef void gather(
     cdef Py_ssize_t index, place
     cdef Py_ssize_t size = 0
     cdef Py_ssize_t seeing = 0
-    cdef const KindC* kind
+    cdef int32_t tier
     cdef int32_t lowest = 0  # of the pool: the floor, or what comes nearest so far
+    cdef bint narrows = demand.speaks_of_images and not demand.has_image
     view.fleet = fleet
     view.demand = demand
     view.costs = desk.costs
     view.pool = desk.members
     for index in range(fleet.count):
-        if filtered[index] == LEFT:
-            kind = kind_of(fleet, index)
-            if kind.tier > lowest and lowest < floor:  # all before are lower
-                lowest = min(kind.tier, floor)
-                size = seeing = 0
-            if kind.tier >= lowest:
-                desk.members[size] = index
-                size += 1
-                seeing += kind.vision
-    view.only_vision = demand.speaks_of_images and not demand.has_image and 0 < seeing < size
+        if filtered[index] != LEFT:
+            continue
+        tier = desk.tiers[fleet.kind_of[index]]
+        if tier > lowest and lowest < floor:  # all before are lower
+            lowest = min(tier, floor)
+            size = seeing = 0
+        if tier >= lowest:
+            desk.members[size] = <int32_t>index
+            size += 1
+            if narrows:
+                seeing += kind_of(fleet, index).vision
+    view.only_vision = 0 < seeing < size
     view.size = size
     if view.only_vision:
         view.size = 0

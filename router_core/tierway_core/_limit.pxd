@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Rate limits by GCRA, in one word: when the limit is idle again. `state_reference.Limit` is the specification."""
+"""Rate limits by GCRA, in one word: when the limit is idle again. `state_reference.ReferenceLimit` is the specification."""
 
 from libc.stdint cimport int64_t
 

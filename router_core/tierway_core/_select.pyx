@@ -252,6 +252,7 @@ cdef class Router:
     def __dealloc__(self):
         free(self._fleet.kinds)
         free(self._fleet.deployments)
+        free(self._fleet.kind_of)
         free(self._fleet.limits)
         free(self._abilities)
         free(self._allowed)
@@ -265,10 +266,11 @@ cdef class Router:
         cdef DeploymentC* row
         cdef dict kinds = {}
         cdef int32_t limits = 0
-        cdef int32_t limit
+        cdef int32_t limit, place
         fleet.count = len(table.deployments)
         fleet.kinds = <KindC*>reserve(fleet.count, sizeof(KindC))
         fleet.deployments = <DeploymentC*>reserve(fleet.count, sizeof(DeploymentC))
+        fleet.kind_of = <int32_t*>reserve(fleet.count, sizeof(int32_t))
         fleet.limits = <int32_t*>reserve(sum([len(each.limits) for each in table.deployments]), sizeof(int32_t))
         fleet.records = state.records
         fleet.limit_records = state.limit_records
@@ -278,7 +280,8 @@ cdef class Router:
         for deployment in table.deployments:
             model, spec = deployment.model, deployment.spec
             alike = (model.name, spec.context_tokens, spec.expected_latency_s, spec.expected_token_s, spec.region)
-            row.kind = kinds.setdefault(alike, len(kinds))
+            place = kinds.setdefault(alike, len(kinds))
+            fleet.kind_of[row - fleet.deployments] = place
             row.identity = name_key(spec.name)
             row.weight = spec.weight
             row.first_limit = limits
@@ -286,7 +289,7 @@ cdef class Router:
             for limit in deployment.limits:
                 fleet.limits[limits] = limit
                 limits += 1
-            kind = fleet.kinds + row.kind
+            kind = fleet.kinds + place
             kind.input_picousd = model.input_picousd
             kind.cached_picousd = min(model.cached_input_picousd, model.input_picousd)
             kind.output_picousd = model.output_picousd
@@ -392,7 +395,7 @@ cdef class Router:
         decision.deployment = self._choose(decision, &demand, &decision._plan, decision.floor, &desk, &view)
         if decision.deployment < 0:
             raise unroutable(decision)
-        decision.estimated_cost_picousd = desk.costs[self._fleet.deployments[decision.deployment].kind]
+        decision.estimated_cost_picousd = desk.costs[self._fleet.kind_of[decision.deployment]]
         decision.prefers_vision = view.only_vision
         if shadow.strategy >= 0:
             decision.shadow_deployment = self._choose(

@@ -15,7 +15,7 @@ cdef extern from *:
     #define TIERWAY_COUNT_BITS 40
     #define TIERWAY_MOST_COUNT ((INT64_C(1) << TIERWAY_COUNT_BITS) - 1)
     #define TIERWAY_MOST_SLOT ((INT64_C(1) << 23) - 1)
-    #define TIERWAY_MOST_AHEAD 1024
+    #define TIERWAY_MOST_AHEAD (1 << 16)
     #define TIERWAY_USAGE_SLOT_NS (INT64_C(60000000000) / 8)
     """
     # As state_reference.py has them.
@@ -51,7 +51,10 @@ cdef inline void sample(EwmaC* mean, int64_t now_ns, double value, double first,
 
 
 cdef inline int64_t age_of(int64_t slot_word, int64_t slot) noexcept nogil:
-    """How many slots ago a slot's count was made; negative: in a later slot, by one who was quicker."""
+    """How many slots ago a slot's count was made; negative: in a later slot, by one who was quicker.
+
+    Numbers go round after 2^23 slots, of which the last 2^16 are taken as ahead: nobody is later than that.
+    """
     cdef int64_t age = (slot - (slot_word >> COUNT_BITS)) & MOST_SLOT
     return age if age <= MOST_SLOT - MOST_AHEAD else age - MOST_SLOT - 1
 

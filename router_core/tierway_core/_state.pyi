@@ -6,6 +6,7 @@ from tierway_core.types import Breaker, Recovery
 
 NEVER_NS: Final[int]
 """What `take` and `wait_ns` say of a cost above the limit's burst: it will never be granted."""
+
 @final
 class State:
     def __init__(

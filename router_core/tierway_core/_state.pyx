@@ -35,7 +35,7 @@ NEVER_NS = NEVER
 cdef enum:
     MOST_RECORDS = 1 << 20  # of a kind
     SPINS = 1000
-    NAPS = 2000
+    NAPS = 1000
 
 cdef extern from *:
     """
@@ -68,6 +68,12 @@ cdef int64_t money(str name, int64_t picousd) except -1:
     if not 0 <= picousd <= MOST_PICOUSD:
         raise ValueError(f"{name} is from 0 to 2^62, not {picousd}")
     return picousd
+
+
+cdef int64_t cost_of(int64_t cost) except -1:
+    if cost < 0:
+        raise ValueError(f"cost is 0 or more, not {cost}")
+    return cost
 
 
 cdef double seconds(str name, object value) except -1.0:
@@ -219,7 +225,7 @@ cdef class State:
             index: the deployment.
             error_share: it opens when more than this share of the window's outcomes are errors, 0 to below 1.
             min_requests: and the window has at least so many outcomes, 1 or more.
-            window_ns: how long an outcome counts, to an eighth of it.
+            window_ns: how long an outcome counts, to an eighth of it; a millisecond or more.
             open_ns: how long it lets nothing through; then, how long it waits for a probe's outcome before it gives it up.
             probes: how many requests it lets through when half-open, 1 to 63: it closes once so many have succeeded.
 
@@ -227,7 +233,7 @@ cdef class State:
             ValueError: a parameter is out of range.
         """
         cdef RecordC* record = self.record(index)
-        cdef int64_t slot_ns = (span("window_ns", window_ns, SLOTS) + SLOTS - 1) // SLOTS
+        cdef int64_t slot_ns = (span("window_ns", window_ns, 1_000_000) + SLOTS - 1) // SLOTS
         if not 0.0 <= error_share < 1.0:
             raise ValueError(f"error_share is from 0 to below 1, not {error_share}")
         if min_requests < 1:
@@ -350,16 +356,18 @@ cdef class State:
         Returns:
             0 if it is granted; else the nanoseconds after which it would be. `NEVER_NS`: it is more than the burst.
 
+        Raises:
+            ValueError: `now_ns` or `cost` is out of range.
         """
-        return take_from(self.limit_record(limit), moment(now_ns), cost)
+        return take_from(self.limit_record(limit), moment(now_ns), cost_of(cost))
 
     def wait_ns(self, Py_ssize_t limit, int64_t now_ns, int64_t cost=1):
         """What `take` would say; takes nothing."""
-        return wait_of(self.limit_record(limit), moment(now_ns), cost)
+        return wait_of(self.limit_record(limit), moment(now_ns), cost_of(cost))
 
     def give_back(self, Py_ssize_t limit, int64_t cost=1):
         """Undoes a grant, at once: later, it would give back more than was still missing."""
-        give_back_to(self.limit_record(limit), cost)
+        give_back_to(self.limit_record(limit), cost_of(cost))
 
     # ---- budgets -----------------------------------------------------------------------------------------------------
 

@@ -76,7 +76,9 @@ def opening(outcome: Outcome) -> Iterator[Reason]:
             detail = f"{looks}, which is served from tier {class_floor(outcome)}."
             yield Reason(ReasonCode.COMPLEXITY_FLOOR, "", detail)
         elif class_floor(outcome) > TIER_MIN:
-            detail = f"The assessment is worth tier {class_floor(outcome)}, from which {outcome.strategy} has it served."
+            detail = (
+                f"The assessment is worth tier {class_floor(outcome)}, from which {outcome.strategy} has it served."
+            )
             yield Reason(ReasonCode.COMPLEXITY_FLOOR, "", detail)
         if outcome.floor > class_floor(outcome):
             detail = f"The task type {request.task_type} is served from tier {outcome.floor}."

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from tierway_core._state import State
 from tierway_core.cost import estimate_picousd
 from tierway_core.outcome import Outcome
-from tierway_core.policy import RuleSpec
 from tierway_core.prospects import Prospects
 from tierway_core.table import Deployment
 from tierway_core.types import ReasonCode
@@ -56,7 +55,7 @@ class Filters:
 
     def strike(self, deployment: Deployment) -> ReasonCode | None:
         """The first filter that strikes a deployment."""
-        strikes = self._by_configuration(deployment) | self._by_state(deployment)
+        strikes = {**self._by_configuration(deployment), **self._by_state(deployment)}
         return next((code for code in FILTERS if strikes[code]()), None)
 
     def _by_configuration(self, deployment: Deployment) -> Mapping[ReasonCode, Callable[[], bool]]:
@@ -98,7 +97,9 @@ class Filters:
             ),
             ReasonCode.FILTERED_UNAVAILABLE: lambda: not state.is_available(index),
             ReasonCode.FILTERED_BREAKER: lambda: not state.breaker_allows(index, now_ns),
-            ReasonCode.FILTERED_RATE_LIMIT: lambda: any(state.wait_ns(limit, now_ns) > 0 for limit in deployment.limits),
+            ReasonCode.FILTERED_RATE_LIMIT: lambda: any(
+                state.wait_ns(limit, now_ns) > 0 for limit in deployment.limits
+            ),
         }
 
     def _cost_picousd(self, deployment: Deployment) -> int:

@@ -50,7 +50,7 @@ class BudgetSpec:
     name: str
     """Unique among all budgets of the table."""
     limit_picousd: int
-    """What may be spent, in pico-USD, 1 to 2^63 - 1."""
+    """What may be spent, in pico-USD, 1 to 2^62 (4.6 million USD)."""
     period_s: float = 0.0
     """After so many seconds it starts anew; 0: never."""
     hard: bool = True

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from tierway_core.checks import check_integer, check_known, check_name, check_number, check_positive
 from tierway_core.errors import TableError
 from tierway_core.policy import BreakerSpec, BudgetSpec, ExperimentSpec, LimitSpec, RuleSpec, TenantSpec
-from tierway_core.specs import INT32_MAX, INT64_MAX, TIER_MAX, TIER_MIN, RoutingSpec
+from tierway_core.specs import INT32_MAX, TIER_MAX, TIER_MIN, RoutingSpec
 from tierway_core.strategies import STRATEGIES
 from tierway_core.weights import LABELS
 
@@ -14,6 +14,9 @@ __all__ = ["check_breaker", "check_policy", "index_names"]
 
 _NS_MOST_S = 2**30
 """`State` takes spans of up to 2^60 ns: 34 years."""
+
+_PICOUSD_MOST = 2**62
+"""Likewise of money: 4.6 million USD."""
 
 
 def index_names(path: str, names: Iterable[str]) -> dict[str, int]:
@@ -70,7 +73,7 @@ def _check_limit(path: str, limit: LimitSpec) -> None:
 
 
 def _check_budget(path: str, budget: BudgetSpec) -> None:
-    check_integer(f"{path}.limit_picousd", budget.limit_picousd, 1, INT64_MAX)
+    check_integer(f"{path}.limit_picousd", budget.limit_picousd, 1, _PICOUSD_MOST)
     check_number(f"{path}.period_s", budget.period_s, float(_NS_MOST_S))
     check_number(f"{path}.low_share", budget.low_share, 1.0)
 

@@ -109,6 +109,18 @@ class ReferenceDecision:
         return None if self.assessment is None else self.assessment.confidence
 
     @property
+    def difficulty(self) -> float | None:
+        return None if self.assessment is None else self.assessment.difficulty
+
+    @property
+    def domain(self) -> str:
+        return "" if self.assessment is None else self.assessment.domain
+
+    @property
+    def label(self) -> str:
+        return "" if self.assessment is None else self.assessment.label
+
+    @property
     def budgets(self) -> tuple[int, ...]:
         return self.table.budgets_of(self.tenant, self.request.agent)
 
@@ -264,7 +276,7 @@ class ReferenceRouter:
         left = [each for each, code in zip(table.deployments, undecided.filtered, strict=True) if not code]
         if not left:
             return decided
-        lowest = min(decided.floor, max(deployment.model.tier for deployment in left))  # the floor, or what comes nearest
+        lowest = min(decided.floor, max(each.model.tier for each in left))  # the floor, or what comes nearest
         pool = [deployment for deployment in left if deployment.model.tier >= lowest]
         seeing = [deployment for deployment in pool if deployment.model.vision]
         prefers_vision = undecided.features.vision and not undecided.request.has_image and 0 < len(seeing) < len(pool)
@@ -276,6 +288,7 @@ class ReferenceRouter:
             draw=draw,
             prefix_key=undecided.request.prefix_key,
             output_tokens=undecided.output_tokens,
+            request_tokens=min(sum(tokens), INT64_MAX),
             cost_quality=plan.cost_quality,
             dearest_picousd=max(estimate_picousd(model, *tokens) for model in table.models),
         )
@@ -295,7 +308,6 @@ class ReferenceRouter:
     def _option(
         self, deployment: Deployment, prospects: Prospects, expected: list[float] | None, now_ns: int
     ) -> Option:
-        requests, tokens = self._state.usage(deployment.index, now_ns)
         return Option(
             deployment=deployment.index,
             tier=deployment.model.tier,
@@ -306,8 +318,7 @@ class ReferenceRouter:
             first_token_s=prospects.first_token_s(deployment),
             token_s=prospects.token_s(deployment),
             in_flight=self._state.in_flight(deployment.index),
-            requests=requests,
-            tokens=tokens,
+            tokens=self._state.usage(deployment.index, now_ns)[1],
         )
 
     def _qualities(self, undecided: ReferenceDecision) -> list[float] | None:

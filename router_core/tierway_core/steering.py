@@ -65,8 +65,11 @@ def plan_of(
     routing: RoutingSpec, request: RequestFields, rule: RuleSpec | None, tenant: Tenant | None, *, is_sure: bool
 ) -> Plan:
     """Steps 2 and 3: without experiments, and with all budgets full."""
-    dials = (rule and rule.cost_quality, tenant and tenant.spec.cost_quality, routing.cost_quality)
-    dial = next(each for each in dials if each is not None)
+    dial = routing.cost_quality
+    if rule is not None and rule.cost_quality is not None:
+        dial = rule.cost_quality
+    elif tenant is not None and tenant.spec.cost_quality is not None:
+        dial = tenant.spec.cost_quality
     return Plan(
         strategy=request.strategy or (rule.strategy if rule else "") or default_strategy(routing),
         cost_quality=_dial(routing, request, dial, is_sure=is_sure),

@@ -43,8 +43,6 @@ class Option:
     """The predicted time of each further token."""
     in_flight: int
     """Requests in flight, of all workers."""
-    requests: int
-    """Requests of its last minute."""
     tokens: int
     """Tokens of its last minute."""
 
@@ -59,6 +57,8 @@ class Moment:
     """What stands for the beginning of the prompt; 0: unknown."""
     output_tokens: int
     """Tokens of output that are expected."""
+    request_tokens: int
+    """Those and the tokens of input."""
     cost_quality: float
     """The dial, 0 to 1; 0 by the rules of the class."""
     dearest_picousd: int

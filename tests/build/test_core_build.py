@@ -16,15 +16,19 @@ import pathlib, sys, sysconfig
 suffix = sysconfig.get_config_var("EXT_SUFFIX")
 lib = pathlib.Path(next(a.partition("=")[2] for a in sys.argv if a.startswith("--build-lib="))) / "tierway_core"
 lib.mkdir(parents=True, exist_ok=True)
-for source in pathlib.Path("router_core/tierway_core").glob("*.pyx"):
-    (lib / (source.stem + suffix)).write_text(source.read_text())
+package = pathlib.Path("router_core/tierway_core")
+for source in package.rglob("*.pyx"):
+    module = lib / source.relative_to(package).with_name(source.stem + suffix)
+    module.parent.mkdir(exist_ok=True)
+    module.write_text(source.read_text())
 """
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     package = tmp_path / "router_core" / "tierway_core"
-    package.mkdir(parents=True)
+    (package / "strategies").mkdir(parents=True)
+    (package / "strategies" / "_cheapest.pyx").write_text("three")
     (package / "_features.pyx").write_text("one")
     (package / "_features.pxd").write_text("declarations")
     (package / "_select.pyx").write_text("two")
@@ -101,7 +105,13 @@ def test_built_core_is_current(checkout: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "source", ["router_core/tierway_core/_features.pyx", "router_core/tierway_core/_features.pxd", "setup.py"]
+    "source",
+    [
+        "router_core/tierway_core/_features.pyx",
+        "router_core/tierway_core/_features.pxd",
+        "router_core/tierway_core/strategies/_cheapest.pyx",
+        "setup.py",
+    ],
 )
 def test_newer_source_makes_it_stale_and_a_build_current(checkout: Path, source: str) -> None:
     core = _built(checkout)

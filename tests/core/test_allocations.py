@@ -13,7 +13,18 @@ import pytest
 
 from tests.core.fleets import five_tiers, make_state, make_table
 from tests.core.networks import make_classifier
-from tierway_core import Request, Router
+from tierway_core import (
+    STRATEGIES,
+    ArmSpec,
+    BudgetSpec,
+    ExperimentSpec,
+    Prefixes,
+    Request,
+    Router,
+    RuleSpec,
+    State,
+    TenantSpec,
+)
 
 ALLOCATIONS = 2
 """By each decision: itself, and `filtered`."""
@@ -72,6 +83,34 @@ def test_the_counter_counts(count):
 @pytest.mark.parametrize("name", TEXTS)
 def test_a_decision_allocates_itself_and_what_was_filtered(count, name, learned):
     router, request = deciding(TEXTS[name], learned=learned)
+    assert count(lambda: router.decide(request)) <= ALLOCATIONS + 0.1
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_no_policy_makes_a_decision_allocate_more(count, strategy):
+    arm = ArmSpec(name="arm", share=0.5, strategy="weighted")
+    table = make_table(
+        *five_tiers(),
+        classifier=True,
+        budgets=(BudgetSpec(name="all", limit_picousd=2**62),),
+        tenants=(TenantSpec(name="acme", budget="all"),),
+        rules=(
+            *(RuleSpec(name=f"r{place}", agents=frozenset({f"agent {place}"})) for place in range(70)),
+            RuleSpec(name="last", strategy=strategy, experiment="shadow"),
+        ),
+        experiments=(ExperimentSpec(name="shadow", arms=(arm,), shadow=True),),
+    )
+    state = State(len(table.deployments), budgets=1)
+    state.set_budget(0, 2**62)
+    for deployment in table.deployments:
+        state.set_available(deployment.index, True)
+    prefixes = Prefixes()
+    prefixes.remember(7, 0, 0)
+    router = Router(table, state, CLASSIFIER, prefixes)
+    request = Request(
+        "hi", tenant="acme", agent="me", prefix_key=7, extra_input_tokens=5, sticky_key="me", deadline_s=1e9
+    )
+    assert router.decide(request).rule == "last"
     assert count(lambda: router.decide(request)) <= ALLOCATIONS + 0.1
 
 

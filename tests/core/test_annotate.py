@@ -9,6 +9,7 @@ import pytest
 
 import tierway_core
 from setup import core_directives
+from tierway_core import STRATEGIES
 
 PACKAGE = Path(tierway_core.__file__).parent
 HOT = {
@@ -27,10 +28,14 @@ HOT = {
         "best_tier", "gain_of", "assess",
     ],
     "_choice": [
-        "classify", "estimate_picousd", "strike", "filter_all", "pool_of", "is_in", "is_behind", "cheapest", "quality_by_ability",
-        "quality_of", "dearest", "exchange_rate", "set_up", "utility_of", "most_useful",
+        "classify", "estimate_picousd", "strike_kind", "is_limited", "strike", "filter_all", "gather", "quality_by_ability",
+        "quality_of", "dearest", "exchange_rate", "set_up", "utility_of",
     ],
-}  # fmt: skip
+    "_steering": ["first_of", "place_of", "smooth"],
+    "_prefixes": ["set_of", "slot_for", "find_in"],
+    "strategies/_least_busy": ["is_before", "least_busy"],
+    "strategies/_lowest_latency": ["weighed_s", "lowest_latency"],
+} | {f"strategies/_{name}": [name] for name in STRATEGIES if name not in ("least_busy", "lowest_latency")}  # fmt: skip
 LINE = re.compile(r'<pre class="cython line score-(\d+)"[^>]*>.*?<span class="">0*(\d+)</span>')
 
 

@@ -16,6 +16,16 @@ def test_an_index_outside_is_an_error(method, index):
         getattr(State(2), method)(index)
 
 
+@pytest.mark.parametrize("index", [-1, 1])
+def test_a_limit_or_a_budget_outside_is_an_error(index):
+    state = State(5, limits=1, budgets=1)
+    for call in (state.take, state.wait_ns, state.spent_picousd, state.remaining_picousd):
+        with pytest.raises(IndexError):
+            call(index, 0)
+    with pytest.raises(IndexError):
+        state.reserve(index, 0, 1)
+
+
 def test_making_one_available_outside_is_an_error():
     with pytest.raises(IndexError):
         State(0).set_available(0, True)
@@ -78,6 +88,53 @@ def test_two_states_on_one_shared_memory_see_each_other():
     finally:
         memory.close()  # would raise BufferError, were a state's export left over
         memory.unlink()
+
+
+@pytest.mark.parametrize(
+    "other", [{"deployments": 3}, {"limits": 0}, {"budgets": 0}, {"workers": 3}], ids=lambda counts: next(iter(counts))
+)
+def test_attaching_with_other_counts_is_refused(other):
+    counts = {"limits": 1, "budgets": 1, "workers": 2, "deployments": 2}
+    buffer = bytearray(2 * State.size_bytes(**counts))
+    State(**counts, buffer=buffer)
+    with pytest.raises(ValueError, match=f"another state: its number of {next(iter(other))}"):
+        State(**counts | other, buffer=buffer)
+
+
+def test_attaching_to_another_layout_or_to_something_else_is_refused():
+    buffer = bytearray(State.size_bytes(1))
+    State(1, buffer=buffer)
+    buffer[8] += 1
+    with pytest.raises(ValueError, match="its layout"):
+        State(1, buffer=buffer)
+    buffer[0] += 1
+    with pytest.raises(ValueError, match="its magic number"):
+        State(1, buffer=buffer)
+
+
+@pytest.mark.parametrize(("workers", "worker"), [(0, 0), (17, 0), (2, 2), (2, -1)])
+def test_workers_are_1_to_16_and_one_is_among_them(workers, worker):
+    with pytest.raises(ValueError, match="worker"):
+        State(1, workers=workers, worker=worker)
+
+
+def test_workers_count_apart_and_read_the_sum():
+    buffer = bytearray(State.size_bytes(1, workers=16))
+    states = [State(1, workers=16, worker=worker, buffer=buffer) for worker in range(16)]
+    assert [state.begin(0) for state in states] == list(range(1, 17))
+    states[3].end(0)
+    with pytest.raises(ValueError, match="no request in flight"):
+        states[3].end(0)
+    assert states[3].in_flight(0) == 15
+
+
+def test_recovery_frees_what_the_dead_worker_had_in_flight_and_nobody_else_s():
+    buffer = bytearray(State.size_bytes(2, workers=2))
+    living, dead = (State(2, workers=2, worker=worker, buffer=buffer) for worker in (0, 1))
+    for state, index in [(living, 0), (dead, 0), (dead, 1), (dead, 1)]:
+        state.begin(index)
+    assert living.recover(1) == (3, 0, 0)
+    assert (living.in_flight(0), living.in_flight(1)) == (1, 0)
 
 
 def test_a_state_in_a_garbage_cycle_releases_its_buffer():

@@ -4,38 +4,29 @@
 cimport cython
 from libc.stdint cimport int32_t
 
-from tierway_core._choice cimport ChoiceC, ViewC, load_of
-from tierway_core._state cimport requests_of, tokens_of
+from tierway_core._choice cimport ChoiceC, ViewC, add, load_of
+from tierway_core._state cimport tokens_of
 from tierway_core._strategy cimport Strategy
 
 
 cdef ChoiceC usage_based(const ViewC* view) noexcept nogil:
     cdef ChoiceC best
     cdef Py_ssize_t place, index
-    cdef double tokens, requests, weight
-    cdef double fewest_requests = 0.0
-    cdef int32_t in_flight = -1  # of the best; read when first needed
+    cdef double used
+    cdef double request_tokens = <double>add(view.demand.input_tokens, view.demand.output_tokens)
+    cdef int32_t in_flight
+    cdef int32_t fewest = 0
     best.deployment = -1
     best.figure = 0.0
     for place in range(view.size):
         index = view.pool[place]
-        weight = view.fleet.deployments[index].weight
-        tokens = <double>tokens_of(view.fleet.records + index, view.demand.now_ns) / weight
-        if best.deployment >= 0 and tokens > best.figure:
-            continue
-        requests = <double>requests_of(view.fleet.records + index, view.demand.now_ns) / weight
-        if best.deployment >= 0 and tokens == best.figure:
-            if requests > fewest_requests:
-                continue
-            if requests == fewest_requests:
-                if in_flight < 0:
-                    in_flight = load_of(view, best.deployment)
-                if load_of(view, index) >= in_flight:
-                    continue
-        best.deployment = index
-        best.figure = tokens
-        fewest_requests = requests
-        in_flight = -1
+        in_flight = load_of(view, index)
+        used = <double>tokens_of(view.fleet.records + index, view.demand.now_ns) + <double>in_flight * request_tokens
+        used = used / view.fleet.deployments[index].weight
+        if best.deployment < 0 or used < best.figure or (used == best.figure and in_flight < fewest):
+            best.deployment = index
+            best.figure = used
+            fewest = in_flight
     return best
 
 
