@@ -1,5 +1,6 @@
 """Fits the network to examples."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import nan
@@ -60,6 +61,7 @@ class Targets:
         self.likelihood = torch.zeros(len(examples), len(GRID))
         self.observed = torch.zeros(len(examples), dtype=torch.bool)
         self.bands = torch.full((len(examples), BANDS), -1.0)
+        self.band_weights = torch.tensor(band_weights(examples))[:, None]
         for row, example in enumerate(examples):
             if example.results:
                 abilities = torch.tensor(example.abilities)[:, None]
@@ -90,7 +92,9 @@ def loss_of(outputs: tuple[Tensor, ...], targets: Targets, rows: Tensor, recipe:
     truth = targets.bands[rows]
     known = truth[:, 0] >= 0
     if known.any():
-        total = total + recipe.bands * functional.binary_cross_entropy_with_logits(bands[known], truth[known])
+        total = total + recipe.bands * functional.binary_cross_entropy_with_logits(
+            bands[known], truth[known], targets.band_weights[rows][known].expand(-1, BANDS)
+        )
     for logits, truths, weight in (
         (domains, targets.domains[rows], recipe.domains),
         (labels, targets.labels[rows], recipe.labels),
@@ -99,6 +103,14 @@ def loss_of(outputs: tuple[Tensor, ...], targets: Targets, rows: Tensor, recipe:
         if known.any():
             total = total + weight * functional.cross_entropy(logits[known], truths[known])
     return total
+
+
+def band_weights(examples: Sequence[Example]) -> npt.NDArray[np.float32]:
+    """Weights of the texts with bands, 1 in the mean: a set of n texts weighs the root of n, so that the largest is not all that counts."""
+    kinds = [min(example.sets, default="") if example.bands is not None else None for example in examples]
+    texts = Counter(kinds)
+    weights = np.array([0.0 if kind is None else texts[kind] ** -0.5 for kind in kinds], np.float32)
+    return weights / max(1e-9, weights.sum() / max(1, np.count_nonzero(weights)))
 
 
 def gains_of(example: Example) -> tuple[float, ...]:

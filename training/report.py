@@ -9,13 +9,15 @@ import argparse
 import tempfile
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from confidence import familiar
-from data import Example, corpus, load
+from data import PAIR_MODELS, Example, corpus, load
 from encode import encode
 from export import export
 from fit import Model, Recipe, fit
@@ -47,17 +49,31 @@ PENALTY = 30.0
 class Study:
     """The examples, and what is judged besides."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, blind: bool = False) -> None:
         torch.set_num_threads(1)
         self.trained = corpus(folder)
         self.examples = self.trained + load(folder, JUDGED_ONLY)
         self.encoded = encode([example.text for example in self.examples])
         self.folds = np.array([example.fold for example in self.examples])
         self.trainable = np.arange(len(self.examples)) < len(self.trained)
+        self.shown = [without_pairs(example) for example in self.examples] if blind else self.examples
 
     def fit(self, learned: Rows) -> Model:
-        """A model that has seen nothing but these rows."""
-        return fit(self.examples, self.encoded, learned, Recipe())
+        """A model that has seen nothing but these rows, and of them, if the study is blind, no result of RouteLLM's pairs."""
+        return fit(self.shown, self.encoded, learned, Recipe())
+
+
+def without_pairs(example: Example) -> Example:
+    """The example as one who has never heard of RouteLLM's results knows it."""
+    if not example.pairs:
+        return example
+    told = [at for at, (model, _) in enumerate(example.results) if model not in PAIR_MODELS]
+    return replace(
+        example,
+        pairs={},
+        results=[example.results[at] for at in told],
+        abilities=[example.abilities[at] for at in told],
+    )
 
 
 def words(examples: Iterable[Example]) -> Floats:
@@ -65,9 +81,9 @@ def words(examples: Iterable[Example]) -> Floats:
     return np.array([len(example.text.split()) for example in examples], float)
 
 
-def run(folder: Path, weights: Path | None, kind: str, number: int) -> list[str]:
+def run(folder: Path, weights: Path | None, blind: bool, kind: str, number: int) -> list[str]:
     """One fit, and its lines of the report (or, of a fold, a file with its predictions)."""
-    study = Study(folder)
+    study = Study(folder, blind)
     if kind == "fold":
         learned = np.flatnonzero(study.trainable & (study.folds != number))
         judged = np.flatnonzero(study.folds == number)
@@ -159,6 +175,7 @@ def band_lines(examples: Sequence[Example], logits: npt.NDArray[np.float32]) -> 
     of_set = np.array(
         [next(place for place, name in enumerate(BAND_SETS) if name in examples[at].sets) for at in chosen]
     )
+    by_set = np.array([truth[of_set == place].mean(0) for place in range(len(BAND_SETS))])[of_set]
     counts = words(examples[at] for at in chosen)
     bins = np.digitize(counts, np.quantile(counts, np.linspace(0, 1, 21)[1:-1]))
     titles = {5: "all rows of five sets", -5: "five sets alike", -4: "the four sets trained on, alike", 1: "MMLU-Pro"}
@@ -174,13 +191,14 @@ def band_lines(examples: Sequence[Example], logits: npt.NDArray[np.float32]) -> 
             for curve in (
                 policy_curve(predicted[rows], passed),
                 policy_curve(by_words[bins[rows]], passed),
+                policy_curve(by_set[rows], passed),
                 static_curve(passed),
                 policy_curve(passed, passed),
             )
         ]
         yield (
             f"cost to 95 % of expert quality, {title}: {costs[0]:.1f} %, "
-            f"word count {costs[1]:.1f}, static mix {costs[2]:.1f}, oracle {costs[3]:.1f}"
+            f"word count {costs[1]:.1f}, the set's means {costs[2]:.1f}, static mix {costs[3]:.1f}, oracle {costs[4]:.1f}"
         )
 
 
@@ -218,12 +236,18 @@ def main() -> None:
     parser.add_argument(
         "--weights", type=Path, help="a folder for the weights without each fold: `tierway eval --weights`"
     )
+    parser.add_argument(
+        "--blind", action="store_true", help="the weights see no result of RouteLLM's pairs; only the folds are fitted"
+    )
     arguments = parser.parse_args()
     folder = arguments.data
     study = Study(folder)  # reads the signals into the cache, once
-    jobs = [("fold", number) for number in range(5)] + [("left out", number) for number in range(len(LANGUAGES))]
+    jobs = [("fold", number) for number in range(5)]
+    if not arguments.blind:
+        jobs += [("left out", number) for number in range(len(LANGUAGES))]
     with ProcessPoolExecutor(2) as pool:
-        for lines in pool.map(run, [folder] * len(jobs), [arguments.weights] * len(jobs), *zip(*jobs, strict=True)):
+        tasks = partial(run, folder, arguments.weights, arguments.blind)
+        for lines in pool.map(tasks, *zip(*jobs, strict=True)):
             print(*lines, sep="\n", end="\n" if lines else "", flush=True)
     print(*lines_of_folds(study), sep="\n")
 

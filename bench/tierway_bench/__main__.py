@@ -7,11 +7,13 @@ import sys
 
 BENCHMARKS = {
     "decide": "what a decision costs inside the core",
-    "balance": "how evenly strategies share an uneven load, on a virtual clock",
     "state": "what the shared state costs: counts, outcomes, limits, budgets, alone and contended",
+    "simulate": "what simulating a million requests costs, and how fast traffic leaves what fails",
+    "balance": "how evenly strategies share an uneven load, on a virtual clock",
     "route_overhead": "what Route costs over gRPC, against a bare grpc.aio echo",
     "route_batch": "how many decisions a second RouteBatch takes",
     "engine_overhead": "what Stream adds to the engine, against the same engine driven directly",
+    "engine_hop": "what the way to an engine in another process costs, against gRPC and against none",
     "step_length": "how long requests wait for the step of one that was given up (needs a running server)",
     "cancel_storm": "whether streams left at random moments leak anything (needs a running server)",
     "engine_kill": "how the server survives the death of its engine (needs a running server)",

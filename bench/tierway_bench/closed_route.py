@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,8 @@ class Shape:
     requests: int
     connections: int
     streams: int
+    workers: int = 1
+    """How many processes serve in an arm of their own; 1 leaves that arm out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +68,27 @@ def measure(folder: Path, prompt: str, shape: Shape) -> dict[str, Outcome]:
     h2load.executable()
     request = pb.RouteRequest(query=types_pb2.Query(prompt=prompt)).SerializeToString()
     (folder / "request").write_bytes(framed(request))
-    with peer(["-m", "tierway_bench.route_server"], folder / "route.log", within_s=_START_S) as (route_pid, route):
+    with ExitStack() as stack:
+
+        def started(module: str, *arguments: str) -> tuple[int, dict[str, str]]:
+            log = folder / f"{module}{len(arguments)}.log"
+            command = ["-m", f"tierway_bench.{module}", *arguments]
+            return stack.enter_context(peer(command, log, within_s=_START_S))
+
+        route_pid, route = started("route_server")
         reply = answer_of(route, request)
         (folder / "reply").write_bytes(reply)
-        command = ["-m", "tierway_bench.echo_server", str(folder / "reply")]
-        with peer(command, folder / "echo.log", within_s=_START_S) as (echo_pid, echo):
-            arms = [
-                Arm("Route", route_pid, route["grpc"], ROUTE, lambda: _ok_of_route(route["http"])),
-                Arm("echo, bytes", echo_pid, echo["grpc"], echo_server.BYTES, lambda: _ok_of_echo(echo["grpc"])),
-                Arm("echo, messages", echo_pid, echo["grpc"], echo_server.MESSAGES, lambda: _ok_of_echo(echo["grpc"])),
-            ]
-            rates, cpu_us = _rounds(arms, folder / "request", shape)
+        echo_pid, echo = started("echo_server", str(folder / "reply"))
+        arms = [
+            Arm("Route", route_pid, route["grpc"], ROUTE, lambda: _ok_of_route(route["http"])),
+            Arm("echo, bytes", echo_pid, echo["grpc"], echo_server.BYTES, lambda: _ok_of_echo(echo["grpc"])),
+            Arm("echo, messages", echo_pid, echo["grpc"], echo_server.MESSAGES, lambda: _ok_of_echo(echo["grpc"])),
+        ]
+        if shape.workers > 1:
+            many_pid, many = started("route_server", "--workers", str(shape.workers))
+            name = f"Route, {shape.workers} workers"
+            arms.append(Arm(name, many_pid, many["grpc"], ROUTE, lambda: _ok_of_route(many["http"])))
+        rates, cpu_us = _rounds(arms, folder / "request", shape)
     outcomes = {
         name: Outcome(Spread.of(rate), ratios(rates["Route"], rate), Spread.of(cpu_us[name]))
         for name, rate in rates.items()

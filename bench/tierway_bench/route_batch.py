@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,7 +47,9 @@ class Shape:
     batch: int
     """Requests in a batch."""
     under_way: int
-    """Batches under way at once."""
+    """Batches under way at once, each on a connection of its own."""
+    workers: int
+    """Processes that decide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +81,23 @@ async def per_second(target: str, batch: bytes, shape: Shape) -> float:
         ProcessFailedError: a query was refused, or a call failed.
 
     """
-    options = (("grpc.max_receive_message_length", _LARGEST_REPLY_BYTES),)
-    async with grpc.aio.insecure_channel(target, options) as channel:
-        call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(METHOD)
+    # A connection for each batch under way: workers take connections, not calls.
+    options = (("grpc.max_receive_message_length", _LARGEST_REPLY_BYTES), ("grpc.use_local_subchannel_pool", 1))
+    async with AsyncExitStack() as stack:
         replies: list[bytes] = []
         left: Iterator[int] = iter(range(shape.calls))
 
-        async def keep_one_under_way() -> None:
+        async def keep_one_under_way(call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]) -> None:
             replies.extend([await call(batch, timeout=_CALL_S) for _ in left])
 
-        await call(batch, timeout=_CALL_S, wait_for_ready=True)
+        channels = [
+            await stack.enter_async_context(grpc.aio.insecure_channel(target, options)) for _ in range(shape.under_way)
+        ]
+        calls: list[grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]] = [each.unary_unary(METHOD) for each in channels]
+        await asyncio.gather(*(call(batch, timeout=_CALL_S, wait_for_ready=True) for call in calls))
         began_s = time.perf_counter()
         try:
-            await asyncio.gather(*(keep_one_under_way() for _ in range(shape.under_way)))
+            await asyncio.gather(*map(keep_one_under_way, calls))
         except grpc.RpcError as error:
             raise ProcessFailedError(f"RouteBatch failed: {error}") from error
         took_s = time.perf_counter() - began_s
@@ -112,7 +119,8 @@ def measure(folder: Path, shape: Shape, characters: list[int]) -> list[Outcome]:
     batches = {(length, include): batch_of(length, shape.batch, include_reasons=include) for length, include in kinds}
     rates: dict[tuple[int, bool], list[float]] = {kind: [] for kind in kinds}
     cpu_us: dict[tuple[int, bool], list[float]] = {kind: [] for kind in kinds}
-    with peer(["-m", "tierway_bench.route_server"], folder / "route.log", within_s=_START_S) as (pid, addresses):
+    command = ["-m", "tierway_bench.route_server", f"--workers={shape.workers}"]
+    with peer(command, folder / "route.log", within_s=_START_S) as (pid, addresses):
         answer_of(addresses, pb.RouteRequest(query=types_pb2.Query(prompt="Hello")).SerializeToString())
         for number in range(shape.rounds + 1):
             for kind in kinds if number % 2 else reversed(kinds):
@@ -120,8 +128,9 @@ def measure(folder: Path, shape: Shape, characters: list[int]) -> list[Outcome]:
                 rate = uvloop.run(per_second(addresses["grpc"], batches[kind], shape))
                 if number:  # the first round warms up
                     rates[kind].append(rate)
-                    # One batch of each round comes before the clock starts.
-                    cpu_us[kind].append((cpu_s(pid) - used_s) / ((shape.calls + 1) * shape.batch) * 1e6)
+                    # A batch on each connection comes before the clock starts.
+                    decisions = (shape.calls + shape.under_way) * shape.batch
+                    cpu_us[kind].append((cpu_s(pid) - used_s) / decisions * 1e6)
     outcomes = [Outcome(*kind, Spread.of(rates[kind]), Spread.of(cpu_us[kind])) for kind in kinds]
     print(
         f"\n{shape.rounds} rounds of {shape.calls} batches of {shape.batch:,}, {shape.under_way} under way; median (range)"
@@ -146,6 +155,7 @@ def main() -> int:
     parser.add_argument("--calls", type=int, default=40, help="batches in a round (default 40)")
     parser.add_argument("--batch", type=int, default=1_000, help="requests in a batch, 2 to 1,000 (default 1,000)")
     parser.add_argument("--under-way", type=int, default=3, help="batches under way at once (default 3)")
+    parser.add_argument("--workers", type=int, default=1, help="processes that decide (default 1)")
     parser.add_argument("--characters", type=int, nargs="+", default=[12, 262], help="lengths of prompts")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here, too")
     given = parser.parse_args()
@@ -154,7 +164,7 @@ def main() -> int:
     results: dict[str, object] = {}
     try:
         with tempfile.TemporaryDirectory() as folder:
-            shape = Shape(given.rounds, given.calls, given.batch, given.under_way)
+            shape = Shape(given.rounds, given.calls, given.batch, given.under_way, given.workers)
             results["route_batch"] = measure(Path(folder), shape, given.characters)
     except ProcessFailedError as error:
         print(error, file=sys.stderr)

@@ -32,6 +32,13 @@ def main() -> int:
     parser.add_argument("--characters", type=int, default=30, help="length of the prompt (default 30)")
     parser.add_argument("--rounds", type=int, default=7, help="closed-loop rounds (default 7)")
     parser.add_argument("--requests", type=int, default=8_000, help="requests a round (default 8,000)")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        default=1,
+        help="closed loop: N processes beside the one, too (default 1: not)",
+    )
     parser.add_argument("--connections", type=int, default=4)
     parser.add_argument("--streams", type=int, default=8, help="calls under way on each connection (default 8)")
     parser.add_argument("--seconds", type=float, default=10.0, help="length of an open-loop run (default 10)")
@@ -50,7 +57,7 @@ def main() -> int:
 
     try:
         if given.mode != "open":
-            shape = closed_route.Shape(given.rounds, given.requests, given.connections, given.streams)
+            shape = closed_route.Shape(given.rounds, given.requests, given.connections, given.streams, given.workers)
             measure("closed", lambda folder: closed_route.measure(folder, prompt, shape))
         if given.mode != "closed":
             load = open_route.Load(given.seconds, given.arrivals, given.rate, given.with_engine)

@@ -75,6 +75,7 @@ cdef struct FleetC:
 cdef struct DemandC:
     int64_t input_tokens
     int64_t output_tokens
+    int64_t likely_tokens  # of output: what is expected of the class, and no more than may be generated
     int64_t cached_tokens  # of the input, where a deployment is warm
     int64_t context_tokens  # what must fit: the input and the answer, one token at least
     int64_t max_cost_picousd  # below 0: none
@@ -200,4 +201,4 @@ cdef inline double answer_s_of(const FleetC* fleet, const DemandC* demand, Py_ss
         first_token_s = first_token_s * max(
             <double>(demand.input_tokens - demand.cached_tokens) / <double>demand.input_tokens, WARM_LEAST
         )
-    return first_token_s + <double>demand.output_tokens * ewma(&record.token, kind.expected_token_s)
+    return first_token_s + <double>demand.likely_tokens * ewma(&record.token, kind.expected_token_s)

@@ -438,6 +438,7 @@ cdef class Router:
 
         demand.input_tokens = add(input_tokens(found), request.extra_input_tokens)
         demand.output_tokens = request.max_tokens if request.max_tokens > 0 else self._expected_output_tokens[decision._base]
+        demand.likely_tokens = min(demand.output_tokens, self._expected_output_tokens[decision._base])
         demand.context_tokens = add(demand.input_tokens, request.max_tokens if request.max_tokens > 0 else 1)
         demand.max_cost_picousd = request.max_cost_picousd
         demand.latency_budget_s = request.latency_budget_s

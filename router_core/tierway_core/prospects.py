@@ -29,11 +29,13 @@ class Prospects:
         request: RequestFields,
         input_tokens: int,
         output_tokens: int,
+        likely_tokens: int,
         now_ns: int,
     ) -> None:
         self._state = state
         self._input_tokens = input_tokens
         self._output_tokens = output_tokens
+        self._likely_tokens = likely_tokens
         self._cached_tokens = request.extra_input_tokens
         self._warm: tuple[int, ...] = ()
         if prefixes is not None and request.prefix_key and request.extra_input_tokens:
@@ -62,5 +64,5 @@ class Prospects:
         return self._state.token_s(deployment.index, deployment.spec.expected_token_s)
 
     def answer_s(self, deployment: Deployment) -> float:
-        """The predicted time of the whole answer."""
-        return self.first_token_s(deployment) + float(self._output_tokens) * self.token_s(deployment)
+        """The predicted time of the whole answer: of its likely length, not of the most that it may have."""
+        return self.first_token_s(deployment) + float(self._likely_tokens) * self.token_s(deployment)

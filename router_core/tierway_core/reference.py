@@ -264,8 +264,12 @@ class ReferenceRouter:
         return TIER_MIN if outcome.request.force_model else max(class_floor(outcome), by_task_type)
 
     def _prospects(self, undecided: ReferenceDecision, now_ns: int) -> Prospects:
-        request, tokens = undecided.request, (undecided.input_tokens, undecided.output_tokens)
+        request, tokens = undecided.request, (undecided.input_tokens, undecided.output_tokens, self._likely(undecided))
         return Prospects(self._table, self._state, self._prefixes, request, *tokens, now_ns)
+
+    def _likely(self, outcome: Outcome) -> int:
+        """Tokens of output: what is expected of the class, and no more than may be generated."""
+        return min(outcome.output_tokens, self._table.routing.expected_output_tokens[outcome.base])
 
     def _choose(self, undecided: ReferenceDecision, plan: Plan, now_ns: int, draw: int) -> ReferenceDecision:
         """Completes a decision by a plan, as far as something is left to choose from."""
@@ -287,7 +291,7 @@ class ReferenceRouter:
         moment = Moment(
             draw=draw,
             prefix_key=undecided.request.prefix_key,
-            output_tokens=undecided.output_tokens,
+            likely_tokens=self._likely(undecided),
             request_tokens=min(sum(tokens), INT64_MAX),
             cost_quality=plan.cost_quality,
             dearest_picousd=max(estimate_picousd(model, *tokens) for model in table.models),

@@ -55,10 +55,10 @@ class Moment:
     """64 random bits."""
     prefix_key: int
     """What stands for the beginning of the prompt; 0: unknown."""
-    output_tokens: int
+    likely_tokens: int
     """Tokens of output that are expected."""
     request_tokens: int
-    """Those and the tokens of input."""
+    """The most tokens of output, as far as it is stated, and the tokens of input."""
     cost_quality: float
     """The dial, 0 to 1; 0 by the rules of the class."""
     dearest_picousd: int

@@ -6,7 +6,7 @@
 prompt). Outcomes are numbers from 0 (wrong) to 1 (right), null where there is none, in any of three forms: `outcomes`, an object
 by model; `correct`, a list in the order of a file of model names (`models.json`, by the name of the data set); fields whose name
 ends in `_correct`, or that are asked for by name. `cost_usd` is a list beside `correct`. `label` or `tier` may hold one of the
-four labels, `band_pass` five pass rates. Other fields are the owner's.
+four labels, `band_pass` five pass rates. Other fields are the owner's, and are kept as they are.
 """
 
 import gzip
@@ -14,9 +14,10 @@ import hashlib
 import json
 import math
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tierway_core.weights import BANDS, LABELS
 from tierway_learn.errors import DataError
@@ -43,6 +44,8 @@ class Row:
     """One of the four labels."""
     band_pass: tuple[float, ...] | None
     """Pass rates of five bands of models, the cheapest first."""
+    fields: Mapping[str, Any]
+    """The whole object, as it stood in the file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +59,10 @@ class DataSet:
     def outcome_names(self) -> tuple[str, ...]:
         """Whose outcomes there are, by first appearance."""
         return tuple(dict.fromkeys(name for row in self.rows for name in row.outcomes))
+
+    def where(self, holds: Callable[[Row], bool]) -> "DataSet":
+        """The rows for which `holds` does, under the same name."""
+        return DataSet(name=self.name, rows=[row for row in self.rows if holds(row)])
 
 
 def data_set_name(path: Path) -> str:
@@ -158,6 +165,7 @@ class _Line:
             costs_usd=self._listed("cost_usd", names, most=math.inf),
             label=self._label(),
             band_pass=self._band_pass(),
+            fields=self._fields,
         )
 
     def _id(self) -> str:

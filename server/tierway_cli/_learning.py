@@ -1,4 +1,4 @@
-"""What `fit` and `eval` share: the options that name models and weights, and how errors of learning are shown."""
+"""What `fit`, `eval` and `simulate` share: the options that name models and weights, and how errors of learning are shown."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +24,30 @@ models_option = click.option(
     help="Names of the models of `correct`, by data set.  [default: models.json beside the file]",
 )
 
+names_option = click.option(
+    "--name",
+    "names",
+    multiple=True,
+    metavar="DATA=MODEL",
+    help="What a model of the data is called in the configuration; may be given several times.",
+)
+
+fold_option = click.option(
+    "--fold",
+    metavar="K/N",
+    help="Of N parts of the data, split by group, the K-th, from 0. `fit` takes the others, so that none that is judged was learned from.",
+)
+
+
+def parse_fold(fold: str | None) -> tuple[int, int] | None:
+    """Which part of `--fold`, and of how many."""
+    if fold is None:
+        return None
+    which, sign, count = fold.partition("/")
+    if not (sign and which.isdecimal() and count.isdecimal() and int(which) < int(count) and int(count) > 1):
+        raise click.BadParameter(f"must be K/N, K from 0 to below N: {fold!r}", param_hint="--fold")
+    return int(which), int(count)
+
 
 def parse_pair(pair: str | None) -> "PairNames | None":
     """The two names of `--pair`."""
@@ -35,6 +59,15 @@ def parse_pair(pair: str | None) -> "PairNames | None":
     if len(names) != 2 or not all(names) or names[0] == names[1]:
         raise click.BadParameter(f"must be two different names, STRONG,WEAK: {pair!r}", param_hint="--pair")
     return PairNames(strong=names[0], weak=names[1])
+
+
+def parse_names(names: tuple[str, ...]) -> dict[str, str]:
+    """What models of the data are called in the configuration, of `--name`."""
+    pairs = [name.partition("=") for name in names]
+    for (in_data, sign, model), given in zip(pairs, names, strict=True):
+        if not (in_data and sign and model):
+            raise click.BadParameter(f"must be DATA=MODEL: {given!r}", param_hint="--name")
+    return {in_data: model for in_data, _, model in pairs}
 
 
 def load_classifier(weights: Path | None, calibration: Path | None = None) -> "Classifier":

@@ -48,6 +48,18 @@ def milliseconds(seconds: float | None) -> str:
     return "-" if seconds is None else f"{seconds * 1000:.3g} ms" if seconds < 1 else f"{seconds:.2f} s"
 
 
+def percentage(share: float) -> str:
+    """A share of one as a percentage, to a millionth: `99 %`, `99.995 %`; what is nearer to all than that, but not all, says so."""
+    if 0.999_999 < share < 1:
+        return "> 99.9999 %"
+    return f"{100 * share:.4f}".rstrip("0").rstrip(".") + " %"
+
+
+def minutes(amount: float) -> str:
+    """A number of minutes with three significant digits: `432 min`, `2.16 min`; what is less than a second says so."""
+    return "< 0.01 min" if 0 < amount < 0.01 else f"{amount:.3g} min"
+
+
 def to_json(value: object) -> str:
     """A result of the client as one line of JSON: its fields by name, enum members by name, times in ISO 8601."""
     return json.dumps(_plain(value), ensure_ascii=False)

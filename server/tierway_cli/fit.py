@@ -4,7 +4,17 @@ from pathlib import Path
 
 import click
 
-from tierway_cli._learning import failures_shown, load_classifier, models_option, pair_option, parse_pair
+from tierway_cli._learning import (
+    failures_shown,
+    fold_option,
+    load_classifier,
+    models_option,
+    names_option,
+    pair_option,
+    parse_fold,
+    parse_names,
+    parse_pair,
+)
 from tierway_cli._output import print_table
 
 
@@ -12,13 +22,8 @@ from tierway_cli._output import print_table
 @click.argument("traffic", type=click.Path(path_type=Path))
 @pair_option
 @models_option
-@click.option(
-    "--name",
-    "names",
-    multiple=True,
-    metavar="DATA=MODEL",
-    help="What a model of the data is called in the configuration; may be given several times.",
-)
+@names_option
+@fold_option
 @click.option("--weights", type=click.Path(path_type=Path), help="Weights to fit on.  [default: those that ship]")
 @click.option(
     "--output",
@@ -28,7 +33,14 @@ from tierway_cli._output import print_table
     help="The file to write.",
 )
 def fit(
-    *, traffic: Path, pair: str | None, models: Path | None, names: tuple[str, ...], weights: Path | None, output: Path
+    *,
+    traffic: Path,
+    pair: str | None,
+    models: Path | None,
+    names: tuple[str, ...],
+    fold: str | None,
+    weights: Path | None,
+    output: Path,
 ) -> None:
     """Learns from the outcomes in TRAFFIC (JSONL, plain or gzip; 200 labelled rows at least) and writes a calibration.
 
@@ -39,9 +51,12 @@ def fit(
         from tierway_core.calibration import save
         from tierway_learn import fit as learn
         from tierway_learn import read_data_set
+        from tierway_learn.folds import fold_of
 
-        asked, model_names = parse_pair(pair), _model_names(names)
+        asked, model_names, judged = parse_pair(pair), parse_names(names), parse_fold(fold)
         data = read_data_set(traffic, models, () if asked is None else (asked.strong, asked.weak))
+        if judged is not None:
+            data = data.where(lambda row: fold_of(row.group, judged[1]) != judged[0])
         classifier = load_classifier(weights)
         fitted = learn(data, classifier, pair=asked, model_names=model_names)
         save(output, fitted.calibration)
@@ -70,11 +85,3 @@ def fit(
         if data.name in classifier.weights.data:
             click.echo(f"Note: the weights were trained on rows of {data.name}, so that share looks better than it is.")
     click.echo(f"{output}: calibration {calibration.identity} for the weights {calibration.weights}")
-
-
-def _model_names(names: tuple[str, ...]) -> dict[str, str]:
-    pairs = [name.partition("=") for name in names]
-    for (in_data, sign, model), given in zip(pairs, names, strict=True):
-        if not (in_data and sign and model):
-            raise click.BadParameter(f"must be DATA=MODEL: {given!r}", param_hint="--name")
-    return {in_data: model for in_data, _, model in pairs}

@@ -15,6 +15,7 @@ from tierway_cli.models import models
 from tierway_cli.route import route
 from tierway_cli.score import score
 from tierway_cli.serve import serve
+from tierway_cli.simulate import simulate
 from tierway_cli.stats import stats
 
 
@@ -39,7 +40,7 @@ def cli() -> None:
     """
 
 
-for _command in (serve, ask, route, explain, score, models, stats, config, fit, evaluate):
+for _command in (serve, ask, route, explain, score, models, stats, config, fit, evaluate, simulate):
     cli.add_command(_command)
 
 

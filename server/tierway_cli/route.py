@@ -22,6 +22,13 @@ def assessed(decision: Decision) -> list[tuple[str, str]]:
     ]
 
 
+def steered(decision: Decision) -> list[tuple[str, str]]:
+    """What the server's rules and experiments did to a decision, as rows of a table; nothing where they did nothing."""
+    rows = [("rule", decision.rule), ("experiment", decision.experiment), ("arm", decision.arm)]
+    rows.append(("arm's model", decision.shadow_model))
+    return [(name, value) for name, value in rows if value]
+
+
 @click.command()
 @query_options
 @connection_options
@@ -40,6 +47,8 @@ def route(*, prompt: str | None, fields: QueryFields, connection: Connection, as
             ("tier", decision.tier),
             ("deployment", f"{decision.deployment} ({decision.provider})"),
             ("complexity", decision.complexity.name.lower()),
+            ("strategy", decision.strategy),
+            *steered(decision),
             *assessed(decision),
             ("estimated cost", usd(decision.estimated_cost_usd)),
             ("compliance", f"{decision.compliance_score:.2f}"),

@@ -1,4 +1,4 @@
-"""`tierway serve`: runs the server in this process."""
+"""`tierway serve`: runs the server."""
 
 import sys
 from pathlib import Path
@@ -22,9 +22,24 @@ from tierway_cli._problems import problems_shown
 @click.option(
     "--http-listen", metavar="HOST:PORT", help="Where health and metrics are served. Overrides server.http_listen."
 )
-def serve(*, config_path: Path | None, listen: str | None, admin_listen: str | None, http_listen: str | None) -> None:
+@click.option(
+    "--workers", metavar="N", help="How many processes decide and answer on the one port. Overrides server.workers."
+)
+def serve(
+    *,
+    config_path: Path | None,
+    listen: str | None,
+    admin_listen: str | None,
+    http_listen: str | None,
+    workers: str | None,
+) -> None:
     """Serves until SIGTERM or SIGINT, then drains."""
-    stated = {"server.listen": listen, "server.admin_listen": admin_listen, "server.http_listen": http_listen}
+    stated = {
+        "server.listen": listen,
+        "server.admin_listen": admin_listen,
+        "server.http_listen": http_listen,
+        "server.workers": workers,
+    }
     overrides = {key: value for key, value in stated.items() if value is not None}
     with problems_shown():
         # Imported late: the engine is not for those who only ask.

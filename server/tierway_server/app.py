@@ -7,19 +7,19 @@ import gc
 import logging
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import uvloop
 from prometheus_client import CollectorRegistry
 
-from tierway_core import State
+from tierway_core import Prefixes
 from tierway_server import banner
-from tierway_server.backends.engines import Launch, launch_vllm, supervised_engines
+from tierway_server.backends.engines import Engines, Launch, launch_vllm, supervised_engines
 from tierway_server.config import (
     Address,
     Config,
@@ -32,20 +32,32 @@ from tierway_server.config import (
     unavailable_reason,
 )
 from tierway_server.deciding import start_deciding
+from tierway_server.flow.admission import Admission
 from tierway_server.flow.answer import Answerer
+from tierway_server.flow.budgets import Budgets
 from tierway_server.flow.decide import Decider
 from tierway_server.flow.deployments import Deployments
 from tierway_server.flow.drain import Drain
+from tierway_server.flow.grants import new_state
+from tierway_server.flow.limits import Limits
+from tierway_server.flow.standing import Standing
 from tierway_server.http import app as http_app
+from tierway_server.ports import listening, warn_of_exposure
 from tierway_server.rpc import router_service
 from tierway_server.rpc import server as rpc_server
+from tierway_server.rpc.admin_service import AdminService
 from tierway_server.rpc.fleet import Fleet
 from tierway_server.rpc.router_service import RouterService
-from tierway_server.sharing import start_sharing
+from tierway_server.sharing import lease_wait_s, start_sharing
 from tierway_server.stops import Stops
 from tierway_server.telemetry import logging as telemetry_logging
 from tierway_server.telemetry import semconv
+from tierway_server.telemetry.counting import SinceReset
+from tierway_server.telemetry.families import Counts, collect
 from tierway_server.telemetry.metrics import Metrics
+from tierway_server.workers.child import CannotStartError
+from tierway_server.workers.seat import Seat
+from tierway_server.workers.supervisor import Supervisor
 
 logger = logging.getLogger(__name__)
 
@@ -67,12 +79,14 @@ def serve(config_path: Path | None, overrides: Mapping[str, str]) -> int:
         return uvloop.run(_serve(config, os.environ))
     except ConfigError as error:
         sys.stderr.writelines(f"tierway: {problem}\n" for problem in error.problems)
-    except rpc_server.PortError as error:
+    except (rpc_server.PortError, CannotStartError) as error:
         sys.stderr.write(f"tierway: {error}\n")
     return 2
 
 
 async def _serve(config: Config, environ: Mapping[str, str]) -> int:
+    if config.server.workers > 1:
+        return await _serve_with_workers(config, environ)
     process = Process(config, environ)
     process.listen()
     if process.calibrator is not None:
@@ -82,20 +96,56 @@ async def _serve(config: Config, environ: Mapping[str, str]) -> int:
     return 0
 
 
+async def _serve_with_workers(config: Config, environ: Mapping[str, str]) -> int:
+    supervisor = Supervisor(config, environ)
+    supervisor.listen()
+    if supervisor.is_calibrated:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, supervisor.hang_up)
+    await supervisor.run(Stops())
+    return 0
+
+
 class Process:
     """Everything that one server process consists of. Construct it on the running loop."""
 
-    def __init__(self, config: Config, environ: Mapping[str, str], launch: Launch | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        environ: Mapping[str, str],
+        launch: Launch | None = None,
+        seat: Seat | None = None,
+    ) -> None:
+        """Construct a server.
+
+        Args:
+            config: the whole configuration.
+            environ: the environment.
+            launch: starts an engine; None for vLLM's.
+            seat: this process's place among the front ends of a server; None for a server of one process.
+
+        Raises:
+            ConfigError: weights or calibration cannot be used.
+
+        """
         self._config = config
+        self._seat = seat
         settings = config.server
         self.table = build_table(config)
-        self.state = State(len(self.table.deployments))
+        self.state = seat.state if seat else new_state(self.table)
+        prefixes = Prefixes()
         self.metrics = Metrics()
-        self.keeper = start_sharing(config, environ, self.table, self.state, self.metrics.registry)
+        # A front end's state is kept in step by its supervisor.
+        self.keeper = None if seat else start_sharing(config, environ, self.table, self.state, self.metrics.registry)
         self.drain = Drain()
         reasons = [unavailable_reason(config, deployment, environ) for _, deployment in config.deployments]
-        self.engines = supervised_engines(config, reasons, launch or partial(launch_vllm, environ=environ))
-        self.deployments = Deployments(self.table, self.state, self.engines.by_deployment, dict(enumerate(reasons)))
+        self.engines: Engines[Any] = (
+            seat.engines(config, reasons)
+            if seat
+            else supervised_engines(config, reasons, launch or partial(launch_vllm, environ=environ))
+        )
+        self.deployments = Deployments(
+            self.table, self.state, self.engines.by_deployment, dict(enumerate(reasons)), owns_state=seat is None
+        )
         self.metrics.gauge(
             semconv.AVAILABLE, "Whether a deployment can answer.", "deployment", self.deployments.available_by_name
         )
@@ -103,26 +153,48 @@ class Process:
             semconv.IN_FLIGHT, "Generations under way.", "deployment", self.deployments.in_flight_by_name
         )
 
-        deciding, self.calibrator = start_deciding(config, environ, self.table, self.state, self.metrics)
-        self._decider = Decider(deciding, self.deployments, config.constitution.hash, self.metrics)
+        deciding, self.calibrator = start_deciding(config, environ, self.table, self.state, prefixes, self.metrics)
+        limits, budgets = (
+            Limits(self.table, self.state, self.metrics),
+            Budgets(self.table, self.state, self.metrics, lease_wait_s(config)),
+        )
+        self._decider = Decider(
+            deciding, self.table, self.deployments, limits, budgets, config.constitution.hash, self.metrics
+        )
+        admission = Admission(self.table, self.state, self.deployments, limits, budgets, prefixes)
+        self.standing = Standing(self.table, self.state)
+        self.metrics.gauge(
+            semconv.BREAKER,
+            "The circuit breaker: 1 closed, 2 open, 3 half-open.",
+            "deployment",
+            self.standing.breakers_by_name,
+        )
+        for name, documentation, figure in (
+            (semconv.BUDGET_LIMIT_USD, "What may be spent in a period.", "limit_usd"),
+            (semconv.BUDGET_SPENT_USD, "What has been spent in this period.", "spent_usd"),
+            (semconv.BUDGET_RESERVED_USD, "What answers under way hold.", "reserved_usd"),
+        ):
+            self.metrics.gauge(name, documentation, "budget", partial(self.standing.budgets_by_name, figure))
         self.metrics.gauge(
             semconv.CALIBRATION,
             "1 for the calibration that decides, by its identity.",
             "calibration",
             lambda: {self._decider.deciding.calibration or "none": 1},
         )
+        fleet = Fleet(
+            self.table,
+            self.deployments.availabilities,
+            self.standing,
+            config.constitution.hash,
+            seat or SinceReset(self._own_counts),
+            lambda: self._decider.deciding,
+            seat.started_s if seat else time.time(),
+        )
         service = RouterService(
             table=self.table,
             decider=self._decider,
-            answerer=Answerer(self.table, self.state, self.deployments, self.metrics),
-            fleet=Fleet(
-                self.table,
-                self.deployments.availabilities,
-                config.constitution.hash,
-                self.metrics,
-                lambda: self._decider.deciding,
-                time.time(),
-            ),
+            answerer=Answerer(self.table, admission, self.metrics),
+            fleet=fleet,
             drain=self.drain,
             metrics=self.metrics,
             prompt_bytes=settings.limits.prompt_bytes,
@@ -131,15 +203,18 @@ class Process:
             default_deadline_s=settings.default_deadline_s,
             max_deadline_s=settings.max_deadline_s,
         )
-        limits = settings.limits
-        self._public = rpc_server.build(
-            receive_bytes=limits.receive_bytes, max_concurrent_streams=limits.max_concurrent_streams
-        )
-        self._admin = rpc_server.build(
-            receive_bytes=limits.receive_bytes, max_concurrent_streams=limits.max_concurrent_streams
+        admin = AdminService(self.standing, fleet, self.metrics)
+        self._public, self._admin = (
+            rpc_server.build(
+                receive_bytes=settings.limits.receive_bytes,
+                max_concurrent_streams=settings.limits.max_concurrent_streams,
+                shares_ports=seat is not None,
+            )
+            for _ in range(2)
         )
         self._health = rpc_server.Health([router_service.NAME])
         self._public.add_generic_rpc_handlers((service.handlers(),))
+        self._admin.add_generic_rpc_handlers((admin.handlers(),))
         self._health.add_to(self._public)
         self._health.add_to(self._admin)
         if settings.reflection:
@@ -147,6 +222,8 @@ class Process:
         if settings.channelz:
             rpc_server.add_channelz(self._admin)
         self._http: http_app.HttpServer | None = None
+        self.serves = asyncio.Event()
+        """Set as soon as it takes calls."""
         self.addresses: dict[str, Address] = {}
         """What it listens on, by `grpc`, `admin` and `http`; known after `listen`."""
 
@@ -158,12 +235,18 @@ class Process:
 
         """
         settings = self._config.server
+        if self._seat is not None:
+            # The ports are the supervisor's, which also answers HTTP for all.
+            for name, server in (("grpc", self._public), ("admin", self._admin)):
+                self.addresses[name] = self._seat.addresses[name]
+                rpc_server.bind(server, str(self.addresses[name]))
+            return
         for name, server, text in (
             ("grpc", self._public, settings.listen),
             ("admin", self._admin, settings.admin_listen),
         ):
             self.addresses[name] = parse_address(text)._replace(port=rpc_server.bind(server, text))
-        listener = _listener(parse_address(settings.http_listen))
+        listener = listening(parse_address(settings.http_listen))
         self.addresses["http"] = Address(*listener.getsockname()[:2])
         app = http_app.build(
             lambda: self.deployments.is_ready,
@@ -172,21 +255,21 @@ class Process:
             lambda: self.keeper.degraded if self.keeper else "",
         )
         self._http = http_app.HttpServer(app, listener)
-        for name, address in self.addresses.items():
-            if address.host not in ("127.0.0.1", "::1", "localhost"):
-                logger.warning(
-                    "listening beyond this machine WITHOUT AUTHENTICATION",
-                    extra={"port": name, "address": str(address)},
-                )
+        warn_of_exposure(self.addresses)
+
+    def count(self) -> Counts:
+        """What this process has counted."""
+        return Counts(collect([self.metrics.registry]), len(self.drain))
 
     async def run(self, stops: Stops) -> None:
         """Serve until told to stop, then drain and leave nothing running."""
-        assert self._http is not None  # listen() comes first
+        assert self.addresses  # listen() comes first
         logger.debug("configuration", extra={"config": redacted(self._config)})
         await self._health.alive()
         await self._public.start()
         await self._admin.start()
-        http = asyncio.create_task(self._http.run_until_stopped(), name="http")
+        self.serves.set()
+        http = [asyncio.create_task(self._http.run_until_stopped(), name="http")] if self._http is not None else []
         engines = [asyncio.create_task(engine.run(), name=f"engine {engine.name}") for engine in self.engines.all]
         watching = [asyncio.create_task(self._watch_readiness(), name="readiness")]
         if self.calibrator is not None:
@@ -199,10 +282,11 @@ class Process:
         finally:
             # In this order: nothing new comes in, what was answered goes out, then the engines go down.
             await asyncio.gather(self._public.stop(_STOP_GRACE_S), self._admin.stop(_STOP_GRACE_S))
-            self._http.stop()
+            if self._http is not None:
+                self._http.stop()
             for task in (*watching, *engines):
                 task.cancel()
-            await asyncio.gather(http, *watching, *engines, return_exceptions=True)
+            await asyncio.gather(*http, *watching, *engines, return_exceptions=True)
             if self.keeper is not None:
                 await self.keeper.leave()
 
@@ -227,8 +311,9 @@ class Process:
         while True:
             await self._health.ready(self.deployments.is_ready)
             if not greeted and self.engines.have_settled:
-                sys.stdout.write(banner.text(self.addresses, self.table, self.deployments.availabilities))
-                sys.stdout.flush()
+                if self._seat is None:
+                    sys.stdout.write(banner.text(self.addresses, self.table, self.deployments.availabilities))
+                    sys.stdout.flush()
                 greeted = True
                 # What start-up made, vLLM's modules above all, stays for good: the collector need not walk through it again and
                 # again, which would stop every call for some hundred milliseconds.
@@ -236,20 +321,8 @@ class Process:
                 gc.freeze()
             await self.deployments.changed()
 
-    def _registries(self) -> list[CollectorRegistry]:
+    async def _own_counts(self) -> Counts:
+        return self.count()
+
+    async def _registries(self) -> list[CollectorRegistry]:
         return [self.metrics.registry, *(engine.registry for engine in self.engines.all if engine.registry is not None)]
-
-
-def _listener(address: Address) -> socket.socket:
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind(address)
-        listener.listen()  # until then a second process could bind the same port
-    except OSError:
-        listener.close()
-        raise rpc_server.PortError(
-            f"cannot listen on {address}: the port is taken, or the address is not of this machine"
-        ) from None
-    return listener

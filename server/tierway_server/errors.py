@@ -8,15 +8,21 @@
     ├── UnsatisfiableError             NO_CANDIDATE                  the constraints leave no model
     │   ├── PinUnsatisfiableError      PIN_UNSATISFIABLE             a pin leaves no model
     │   └── CostCeilingError           COST_CEILING                  the prompt alone costs more than allowed
+    ├── TenantRestrictedError          TENANT_RESTRICTED             the tenant may use none that would do
+    ├── RateLimitedError               RATE_LIMITED                  a rate limit has no room now
+    ├── BudgetExhaustedError           BUDGET_EXHAUSTED              a hard budget has less left than it would cost
+    ├── UnknownDeploymentError         DEPLOYMENT_NOT_FOUND          an operator names none of the configuration
     ├── ConstitutionMismatchError      CONSTITUTION_MISMATCH
     ├── ClassifierOffError             CLASSIFIER_OFF                the request turns a dial that is not there
     ├── UnavailableError               (nothing was generated: trying again is safe)
     │   ├── NoDeploymentAvailableError NO_DEPLOYMENT_AVAILABLE
     │   ├── NotReadyError              NOT_READY
+    │   ├── BreakerOpenError           BREAKER_OPEN
     │   ├── QueueFullError             QUEUE_FULL
     │   ├── DrainingError              DRAINING
     │   └── EngineLostError            ENGINE_LOST                   before the first token
     ├── DeadlineError                  DEADLINE_EXCEEDED
+    │   └── DeadlineTooShortError      DEADLINE_TOO_SHORT            nothing is predicted to answer in time
     └── InternalError                  INTERNAL
         └── StreamBrokenError          ENGINE_LOST                   after the first token
 
@@ -106,6 +112,32 @@ class CostCeilingError(UnsatisfiableError):
     can_fall_back = True
 
 
+class TenantRestrictedError(TierwayError):
+    """What the tenant may use (models, tiers, regions) leaves nothing."""
+
+    reason = "TENANT_RESTRICTED"
+
+
+class RateLimitedError(TierwayError):
+    """A rate limit of the tenant, or of all deployments that would do, has no room now. `metadata["limit"]` names it."""
+
+    reason = "RATE_LIMITED"
+    can_fall_back = True
+
+
+class BudgetExhaustedError(TierwayError):
+    """A hard budget has less left than the answer is estimated to cost. `metadata["budget"]` names it."""
+
+    reason = "BUDGET_EXHAUSTED"
+    can_fall_back = True
+
+
+class UnknownDeploymentError(TierwayError):
+    """No deployment of the configuration has this name."""
+
+    reason = "DEPLOYMENT_NOT_FOUND"
+
+
 class ConstitutionMismatchError(TierwayError):
     """The caller expects another constitutional hash."""
 
@@ -137,6 +169,12 @@ class NotReadyError(UnavailableError):
     reason = "NOT_READY"
 
 
+class BreakerOpenError(UnavailableError):
+    """The deployment fails too often, and is given a rest."""
+
+    reason = "BREAKER_OPEN"
+
+
 class QueueFullError(UnavailableError):
     """The deployment has as many requests as it may hold."""
 
@@ -160,6 +198,12 @@ class DeadlineError(TierwayError):
     """The request's time, or the server's limit for it, has run out."""
 
     reason = "DEADLINE_EXCEEDED"
+
+
+class DeadlineTooShortError(DeadlineError):
+    """Nothing that would do is predicted to have answered when the caller's time is over: it was not begun."""
+
+    reason = "DEADLINE_TOO_SHORT"
 
 
 class InternalError(TierwayError):

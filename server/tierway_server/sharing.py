@@ -52,6 +52,11 @@ def start_sharing(
     return keeper
 
 
+def lease_wait_s(config: Config) -> float | None:
+    """How soon a budget may have leased more, in seconds; None where nothing is shared."""
+    return config.shared_state.sync_s if config.shared_state else None
+
+
 def _unusable(message: str) -> ConfigError:
     return ConfigError([Problem(path="shared_state.redis", message=message)])
 

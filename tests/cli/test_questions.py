@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
 
 from tests.client.scripted_router import ANSWERED, DECISION, FINISHED, HASH, STARTED, delta, reply
 from tierway.v1 import router_service_pb2 as rpc
@@ -18,8 +19,8 @@ def test_ask_streams_the_answer_to_stdout_and_what_it_took_to_stderr(ask_server)
 def test_ask_says_every_option_to_the_server(ask_server, router) -> None:
     options = (
         "--agent a --task-type t --model m --min-tier 1 --max-tier 2 --max-cost-usd 0.5 --latency-budget 0.25 --min-compliance 0.8 "
-        "--cost-quality 0 --no-fallback --max-tokens 9 --temperature 0 --top-p 0.5 "
-        "--top-k 4 --seed 7 --stop x --stop y --request-id r --tenant acme"
+        "--cost-quality 0 --strategy weighted --region eu --region us --sticky-key u --no-fallback "
+        "--max-tokens 9 --temperature 0 --top-p 0.5 --top-k 4 --seed 7 --stop x --stop y --request-id r --tenant acme"
     )
     assert ask_server("ask", "hi", *options.split()).exit_code == 0
     (call,) = router.calls
@@ -30,6 +31,7 @@ def test_ask_says_every_option_to_the_server(ask_server, router) -> None:
     assert (preferences.min_tier, preferences.max_tier, preferences.max_cost_usd) == (1, 2, 0.5)
     assert preferences.latency_budget.ToMilliseconds() == 250
     assert (preferences.min_compliance, preferences.cost_quality, preferences.allow_fallback) == (0.8, 0.0, False)
+    assert (preferences.strategy, preferences.regions, preferences.sticky_key) == ("weighted", ["eu", "us"], "u")
     assert preferences.HasField("cost_quality")
     assert preferences.HasField("allow_fallback")
     expected = pb.Sampling(max_tokens=9, temperature=0, top_p=0.5, top_k=4, seed=7, stop=["x", "y"])
@@ -194,13 +196,37 @@ def test_stats_shows_figures(ask_server, router) -> None:
         errors=[rpc.ErrorStats(reason="QUEUE_FULL", count=4)],
         in_flight=2,
         classifier=rpc.ClassifierStats(weights="0123456789abcdef"),
+        strategies=[rpc.StrategyStats(strategy="least_busy", decisions=3)],
+        experiments=[rpc.ExperimentStats(experiment="dial", arm="up", decisions=2)],
+        deployments=[
+            rpc.DeploymentStats(
+                deployment="m@x", breaker=rpc.BREAKER_STATE_HALF_OPEN, breaker_forced=True, error_share=0.25
+            )
+        ],
+        limits=[rpc.LimitStats(limit="free", wait_time=Duration(seconds=2), refusals=11)],
+        budgets=[rpc.BudgetStats(budget="pool", limit_usd=100, spent_usd=99.5, reserved_usd=0.25, remaining_usd=0.125)],
     )
     router.script("GetStats", reply(figures), reply(figures))
     shown = ask_server("stats").stdout
     for each in ("2 in flight", "classifier 0123456789abcdef, calibration none", "$12.50", "QUEUE_FULL"):
         assert each in shown
+    for each in (
+        "least_busy",
+        "arm of dial",
+        "m@x",
+        "half open, held",
+        "25%",
+        "free",
+        "2.00 s",
+        "pool",
+        "$99.50",
+        "soft",
+    ):
+        assert each in shown
     decoded = json.loads(ask_server("stats", "--json").stdout)
     assert (decoded["errors_by_reason"], decoded["decisions_by_tier"]) == ({"QUEUE_FULL": 4}, {"1": 7})
+    assert decoded["decisions_by_experiment"] == {"dial": {"up": 2}}
+    assert decoded["deployments"][0]["breaker"] == "HALF_OPEN"
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("-h",), ("ask", "--help"), ("config", "--help")], ids=" ".join)

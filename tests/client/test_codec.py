@@ -128,6 +128,9 @@ def test_empty_prompt_is_the_servers_to_judge() -> None:
                 allow_fallback=False,
                 allow_escalation=False,
                 expected_constitution_hash="h",
+                strategy="weighted",
+                regions=["eu", "us"],
+                sticky_key="u",
             ),
             pb.Preferences(
                 agent="a",
@@ -142,6 +145,9 @@ def test_empty_prompt_is_the_servers_to_judge() -> None:
                 allow_fallback=False,
                 allow_escalation=False,
                 expected_constitution_hash="h",
+                strategy="weighted",
+                regions=["eu", "us"],
+                sticky_key="u",
             ),
         ),
         (
@@ -318,6 +324,11 @@ def test_model_is_available_when_any_deployment_is() -> None:
     assert not codec.decode_model(model(False)).available
     assert not codec.decode_model(model()).available
     assert codec.decode_model(model(True)).deployments[0].expected_latency_s is None
+
+
+def test_a_deployment_tells_its_region() -> None:
+    model = rpc.Model(name="m", deployments=[rpc.Deployment(region="eu"), rpc.Deployment()])
+    assert [each.region for each in codec.decode_model(model).deployments] == ["eu", ""]
 
 
 def test_stats_are_keyed_and_timed_in_utc() -> None:

@@ -7,9 +7,12 @@ import pytest
 from tests.client.scripted_router import status_details
 from tierway.v1 import router_service_pb2 as rpc
 from tierway_client import (
+    BudgetExhaustedError,
     FieldViolation,
     InvalidArgumentError,
     NotFoundError,
+    RateLimitedError,
+    ResourceExhaustedError,
     TierwayError,
     UnavailableError,
     UnknownError,
@@ -87,6 +90,27 @@ def test_error_of_one_query_of_a_batch_is_what_route_would_raise() -> None:
     assert isinstance(error, InvalidArgumentError)
     assert (error.field, error.request_id, error.reason) == ("query.prompt", "r-9", "INVALID_FIELD")
     assert type(error_from_result(rpc.RouteError(code=99), request_id="")) is UnknownError
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [
+        ("RATE_LIMITED", RateLimitedError),
+        ("BUDGET_EXHAUSTED", BudgetExhaustedError),
+        ("", ResourceExhaustedError),
+        ("ANOTHER_DAY", ResourceExhaustedError),
+    ],
+)
+def test_what_has_run_out_has_a_class_of_its_own(reason: str, kind: type[TierwayError]) -> None:
+    trailers = (("grpc-status-details-bin", status_details(reason=reason)),)
+    assert type(error_from_call(FailedCall(grpc.StatusCode.RESOURCE_EXHAUSTED, trailers=trailers))) is kind
+    assert type(error_from_result(rpc.RouteError(code=8, reason=reason), request_id="")) is kind
+    assert issubclass(kind, ResourceExhaustedError)
+
+
+def test_a_reason_that_does_not_go_with_its_code_changes_no_class() -> None:
+    trailers = (("grpc-status-details-bin", status_details(reason="RATE_LIMITED")),)
+    assert type(error_from_call(FailedCall(grpc.StatusCode.NOT_FOUND, trailers=trailers))) is NotFoundError
 
 
 def test_errors_survive_pickling() -> None:

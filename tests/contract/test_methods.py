@@ -2,7 +2,9 @@
 
 from tests.server.fleet import five_tiers
 from tests.server.running import RunningServer, serving
+from tierway.v1 import admin_service_pb2 as admin
 from tierway.v1 import router_service_pb2 as rpc
+from tierway_server.rpc.admin_service import AdminService
 from tierway_server.rpc.router_service import RouterService
 
 METHODS = {"Route", "Explain", "RouteBatch", "Execute", "Stream", "ListModels", "GetStats"}
@@ -35,3 +37,10 @@ async def answer(server: RunningServer, method: str) -> None:
 def test_the_servicer_has_nothing_but_these_and_its_handlers() -> None:
     public = {name.replace("_", "") for name in vars(RouterService) if not name.startswith("_")}
     assert public == {method.lower() for method in METHODS} | {"handlers"}
+
+
+def test_the_operators_service_is_served_whole() -> None:
+    described = {method.name for method in admin.DESCRIPTOR.services_by_name["AdminService"].methods}
+    public = {name.replace("_", "") for name in vars(AdminService) if not name.startswith("_")}
+    assert described == {"ResetStats", "SetBreaker"}
+    assert public == {method.lower() for method in described} | {"handlers"}

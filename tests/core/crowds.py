@@ -100,8 +100,9 @@ def any_prefixes(random: Random, table: Table) -> Prefixes:
     """Who was sent which prefix, some too long ago."""
     prefixes = Prefixes(8)
     for deployment in table.deployments:
-        if random.random() < 0.3:
-            prefixes.remember(random.choice(PREFIXES), deployment.index, NOW_NS - random.choice([0, 10**9, 10**12]))
+        for prefix_key in PREFIXES[1:]:
+            if random.random() < 0.4:
+                prefixes.remember(prefix_key, deployment.index, NOW_NS - random.choice([0, 0, 10**9, 10**12]))
     return prefixes
 
 
@@ -177,7 +178,7 @@ def _any_experiment(random: Random, name: str, *, classifier: bool) -> Experimen
     arms = [
         ArmSpec(
             name=arm,
-            share=random.choice([0.1, 0.5]),
+            share=random.choice([0.3, 0.5]),
             strategy=_any_strategy(random, classifier=classifier),
             cost_quality=random.choice([None, 0.2]),
         )

@@ -1,8 +1,18 @@
-import pytest
+from itertools import permutations
 
-from tests.core.fleets import make_deployment, make_model, make_table
-from tierway_core import TableError, UnknownModelError
-from tierway_core.chain import follow
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.core.fleets import make_deployment, make_model, make_state, make_table
+from tierway_core import Request, Router, TableError, UnknownModelError
+from tierway_core.chain import CYCLES_NAMED, cycles, follow
+from tierway_core.reference import ReferenceRouter
+
+graphs = st.integers(1, 5).flatmap(
+    lambda nodes: st.lists(st.lists(st.integers(0, nodes - 1), unique=True), min_size=nodes, max_size=nodes)
+)
+"""Who follows whom, among up to five."""
 
 
 def chained(**fallbacks):
@@ -19,12 +29,54 @@ def chained(**fallbacks):
         ({"a": "b", "b": "a"}, "models[1].fallback[0]", "a -> b -> a"),
         ({"a": "b", "b": "c", "c": "b"}, "models[2].fallback[0]", "b -> c -> b"),
         ({"a": "", "b": "ad", "c": "b", "d": "ac"}, "models[2].fallback[0]", "b -> d -> c -> b"),
+        ({"a": "b", "b": "a", "c": "d", "d": "cd"}, "models[1].fallback[0]", "a -> b -> a; c -> d -> c; d -> d"),
+        ({"a": "bc", "b": "ca", "c": "a"}, "models[2].fallback[0]", "a -> b -> c -> a; a -> b -> a; a -> c -> a"),
     ],
 )
-def test_a_cycle_is_refused_and_named_whole(fallbacks, path, cycle):
+def test_every_cycle_is_refused_and_named_whole(fallbacks, path, cycle):
     with pytest.raises(TableError) as caught:
         make_table(*chained(**fallbacks))
     assert (caught.value.path, caught.value.message) == (path, f"cyclic fallback: {cycle}")
+
+
+@pytest.mark.parametrize(("models", "more"), [(4, ""), (5, "64 more"), (30, "more than 980 more")])
+def test_where_there_are_many_cycles_the_first_are_named_and_the_others_counted(models, more):
+    everything = "".join(chr(ord("A") + index) for index in range(models))
+    with pytest.raises(TableError) as caught:
+        make_table(*chained(**{name: everything.replace(name, "") for name in everything}))
+    named, _, others = caught.value.message.partition("; and ")
+    assert (len(named.split("; ")), others) == (CYCLES_NAMED, more)
+
+
+@given(graphs)
+def test_cycles_are_those_that_trying_every_path_finds(edges):
+    def tried():
+        for length in range(1, len(edges) + 1):
+            for path in permutations(range(len(edges)), length):
+                if path[0] == min(path) and all(b in edges[a] for a, b in zip(path, (*path[1:], path[0]), strict=True)):
+                    yield path
+
+    assert sorted(cycles(edges)) == sorted(tried())
+
+
+@given(graphs, st.data())
+def test_a_walk_tries_no_deployment_twice_and_never_the_chosen_one(edges, data):
+    acyclic = [[after for after in followers if after > node] for node, followers in enumerate(edges)]
+    table = make_table(
+        *(
+            make_model(f"m{node}", 1, node, places=("x", "y"), fallback=tuple(f"m{after}" for after in followers))
+            for node, followers in enumerate(acyclic)
+        )
+    )
+    unavailable = data.draw(
+        st.sets(st.sampled_from(range(len(table.deployments))), max_size=len(table.deployments) - 1)
+    )
+    state = make_state(table, unavailable=sorted(unavailable))
+    for router in (Router(table, state), ReferenceRouter(table, state)):
+        decision = router.decide(Request("hi"))
+        walk = (decision.deployment, *decision.fallback)
+        assert len(set(walk)) == len(walk)
+        assert not unavailable & set(walk)
 
 
 def test_following_ends_on_a_cyclic_graph_too():

@@ -37,6 +37,7 @@ class Fleet:
         self.spent = RawArray("q", WORKERS)
         self.granted = RawArray("q", WORKERS)
         self.by_period = [RawArray("q", PERIODS) for _ in range(WORKERS)]
+        self.anchor_ns = 0  # a moment at which a period of ROLLING began
         self.stop = RawArray("b", 1)
         self.processes: dict[int, ForkProcess] = {}
 
@@ -105,8 +106,12 @@ def spend_all(fleet: Fleet, state: State, worker: int) -> None:
 
 def spend_each_period(fleet: Fleet, state: State, worker: int) -> None:
     """Spends whatever each period lets it; counts by the period in which it asked."""
+    fleet.granted[worker] = time.monotonic_ns()
     fleet.await_all(worker)
-    begin_ns = fleet.granted[0]  # of the first period
+    # The first period to count by begins when all are there, however long they took.
+    begin_ns = max(fleet.granted) + (fleet.anchor_ns - max(fleet.granted)) % PERIOD_NS
+    while time.monotonic_ns() < begin_ns:
+        pass
     while (period := ((now_ns := time.monotonic_ns()) - begin_ns) // PERIOD_NS) < PERIODS:
         if state.reserve(ROLLING, now_ns, 1):
             state.settle(ROLLING, now_ns, 1, 1)
@@ -142,8 +147,8 @@ def test_a_budget_is_spent_to_the_last_and_not_beyond(fleet):
 def test_no_stretch_of_periods_spends_more_than_its_due(fleet):
     """Of each worker, one request may have read the clock in the stretch and be served later."""
     fleet.state.set_budget(ROLLING, TIGHT_LIMIT, PERIOD_NS)
-    fleet.granted[0] = time.monotonic_ns()
-    assert fleet.state.reserve(ROLLING, fleet.granted[0], 0)  # the first use begins the first period
+    fleet.anchor_ns = time.monotonic_ns()
+    assert fleet.state.reserve(ROLLING, fleet.anchor_ns, 0)  # the first use begins the first period
     for worker in range(WORKERS):
         fleet.start(worker, spend_each_period)
     fleet.join()

@@ -24,7 +24,9 @@ EVERY = pytest.mark.parametrize("shown", [pytest.param(each, id=each.name) for e
 ADRS = [each for each in all_documents() if each.path.parent.name == "adr"]
 
 _METRIC = re.compile(r"\b(?:tierway|grpc_server)_[a-z_]+\b")
-_PACKAGES = frozenset({"tierway_bench", "tierway_cli", "tierway_client", "tierway_core", "tierway_server"})
+_PACKAGES = frozenset(
+    {"tierway_bench", "tierway_cli", "tierway_client", "tierway_core", "tierway_server", "tierway_sim"}
+)
 _VARIABLE = re.compile(r"\b(?:TIERWAY|VLLM)_[A-Z_]+\b")
 _OTHERS_OPTIONS = frozenset({"--no-deps", "--model"})
 """pip's, a benchmark's."""

@@ -20,8 +20,9 @@ TARGETS = frozenset(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
 _MAKE_VARIABLES = frozenset({"ARGS", "PYTHON", "TIERWAY_CORE_DEBUG", "TORCH_INDEX_URL", "VENV"})
 _STAGES = frozenset(re.findall(r"^FROM .* AS (\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE))
 _TOOLS = Path(sys.executable).parent
-_GRPC, _HTTP = "127.0.0.1:50051", "127.0.0.1:8020"
+_PORTS = {"grpc": "127.0.0.1:50051", "admin": "127.0.0.1:50052", "http": "127.0.0.1:8020"}
 _WITHIN_S = 60.0
+_MADE = frozenset({"calibration.json", "shares.png"})
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,11 @@ class Reader:
             AssertionError: it fails, or nobody here knows what it means.
 
         """
-        words = shlex.split(line.replace(_GRPC, self._address("grpc")).replace(_HTTP, self._address("http")))
+        for name, shown in _PORTS.items():
+            line = line.replace(shown, self._address(name))
+        words = shlex.split(line)
         # What a reader makes is made at home: the repository stays as it is.
-        words = [str(self.home / word) if word == "calibration.json" else word for word in words]
+        words = [str(self.home / word) if word in _MADE else word for word in words]
         match words:
             case ["make", target, *settings]:
                 _check_make(target, settings)
@@ -63,7 +66,7 @@ class Reader:
 
     async def runs_python(self, code: str) -> str:
         """Run a program; return what it printed."""
-        return await self._run(sys.executable, "-c", code.replace(_GRPC, self._address("grpc")))
+        return await self._run(sys.executable, "-c", code.replace(_PORTS["grpc"], self._address("grpc")))
 
     def _address(self, name: str) -> str:
         return str(self.server.process.addresses[name])

@@ -116,6 +116,10 @@ QUERY_PROOFS: dict[str, Proof] = {
     "preferences.expected_constitution_hash": Proof(
         after={"preferences": {"expected_constitution_hash": "0" * 16}}, refused_as="CONSTITUTION_MISMATCH"
     ),
+    "preferences.strategy": _preferring(strategy="weighted"),
+    "preferences.regions[]": Proof(after={"preferences": {"regions": ["eu"]}}, refused_as="NO_CANDIDATE"),
+    # Where there is an experiment, test_steering.py shows what keeps its arms apart.
+    "preferences.sticky_key": Proof(after={"preferences": {"sticky_key": "k" * 129}}, refused_as="INVALID_FIELD"),
     "sampling.temperature": _sampling(temperature=0.0),
     "sampling.top_p": _sampling(top_p=0.5),
     "sampling.top_k": _sampling(top_k=40),

@@ -273,6 +273,29 @@ class TestBatch:
         refusal = await refused(shared_server.router.RouteBatch(rpc.RouteBatchRequest(requests=[route()] * count)))
         assert (refusal.code.name, refusal.violated_fields) == ("INVALID_ARGUMENT", ["requests"])
 
+    async def test_others_have_their_turn_while_a_large_one_is_decided(
+        self, shared_server: RunningServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        turn, decided_in = 0, []
+        decide = shared_server.process._decider.decide
+
+        def noting(*asked: Any) -> Any:
+            decided_in.append(turn)
+            return decide(*asked)
+
+        async def take_turns() -> None:
+            nonlocal turn
+            while True:
+                turn += 1
+                await asyncio.sleep(0)
+
+        monkeypatch.setattr(shared_server.process._decider, "decide", noting)
+        others = asyncio.create_task(take_turns())
+        await shared_server.router.RouteBatch(rpc.RouteBatchRequest(requests=[route()] * 1_000))
+        others.cancel()
+        assert len(decided_in) == 1_000
+        assert max(map(decided_in.count, set(decided_in))) <= 64
+
     async def test_a_thousand_are_decided(self, shared_server: RunningServer) -> None:
         reply = await shared_server.router.RouteBatch(rpc.RouteBatchRequest(requests=[route()] * 1_000))
         assert len({result.decision.decision_id for result in reply.results}) == 1_000

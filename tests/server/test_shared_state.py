@@ -1,4 +1,5 @@
-"""The server's side of sharing: what is refused, and what is said when Redis is lost. What is shared is in tests/shared."""
+"""The server's side of sharing: what is refused, and what is said when Redis is lost. Servers that share are in
+test_shared_servers.py, what is shared in tests/shared."""
 
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import pytest
 
 from tests.server.conftest import Serve
 from tests.server.fleet import Document, five_tiers, only
+from tests.server.granting import sharing_by
 from tests.server.running import until
 from tests.server.scrape import scrape, value
 from tests.shared.redis_server import RedisServer
@@ -18,8 +20,7 @@ from tierway_server.telemetry import semconv
 
 def sharing(folder: Path, url: str, **settings: object) -> Document:
     """A server of one tier that shares."""
-    (folder / "url").write_text(url)
-    return {**only(five_tiers(), "nano"), "shared_state": {"redis": f"file:{folder / 'url'}", **settings}}
+    return sharing_by(only(five_tiers(), "nano"), folder, url, **settings)
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def redis_server(tmp_path: Path):
 
 
 async def test_losing_redis_is_told_in_health_and_metrics_and_is_no_reason_to_be_out_of_service(
-    serve: Serve, redis_server: RedisServer, tmp_path: Path
+    redis_server: RedisServer, serve: Serve, tmp_path: Path
 ) -> None:
     server = await serve(sharing(tmp_path, redis_server.url, sync_s=0.01, lost_after_s=0.2))
     keeper = server.process.keeper

@@ -15,12 +15,15 @@ from tests.server.refusal import refusal_of, refused
 from tests.server.running import RunningServer
 from tierway_server import errors
 from tierway_server.errors import (
+    BudgetExhaustedError,
     ConstitutionMismatchError,
     CostCeilingError,
     InvalidRequestError,
     NotSupportedError,
     QueueFullError,
+    RateLimitedError,
     TierwayError,
+    UnknownDeploymentError,
     UnknownModelError,
 )
 from tierway_server.rpc import status
@@ -31,7 +34,9 @@ MAX_TRAILERS_BYTES = 4_096
 
 CODES = {
     "INVALID_ARGUMENT": {"INVALID_FIELD", "NOT_SUPPORTED", "CONTEXT_TOO_LONG"},
-    "NOT_FOUND": {"MODEL_NOT_FOUND"},
+    "NOT_FOUND": {"MODEL_NOT_FOUND", "DEPLOYMENT_NOT_FOUND"},
+    "PERMISSION_DENIED": {"TENANT_RESTRICTED"},
+    "RESOURCE_EXHAUSTED": {"RATE_LIMITED", "BUDGET_EXHAUSTED"},
     "FAILED_PRECONDITION": {
         "NO_CANDIDATE",
         "PIN_UNSATISFIABLE",
@@ -39,8 +44,16 @@ CODES = {
         "CONSTITUTION_MISMATCH",
         "CLASSIFIER_OFF",
     },
-    "UNAVAILABLE": {"UNAVAILABLE", "NO_DEPLOYMENT_AVAILABLE", "NOT_READY", "QUEUE_FULL", "DRAINING", "ENGINE_LOST"},
-    "DEADLINE_EXCEEDED": {"DEADLINE_EXCEEDED"},
+    "UNAVAILABLE": {
+        "UNAVAILABLE",
+        "NO_DEPLOYMENT_AVAILABLE",
+        "NOT_READY",
+        "BREAKER_OPEN",
+        "QUEUE_FULL",
+        "DRAINING",
+        "ENGINE_LOST",
+    },
+    "DEADLINE_EXCEEDED": {"DEADLINE_EXCEEDED", "DEADLINE_TOO_SHORT"},
     "INTERNAL": {"INTERNAL", "ENGINE_LOST"},
 }
 
@@ -71,7 +84,10 @@ async def test_only_what_may_succeed_elsewhere_falls_back(kind: type[TierwayErro
     elsewhere = {
         "CONTEXT_TOO_LONG",
         "COST_CEILING",
+        "RATE_LIMITED",
+        "BUDGET_EXHAUSTED",
         "UNAVAILABLE",
+        "BREAKER_OPEN",
         "NO_DEPLOYMENT_AVAILABLE",
         "NOT_READY",
         "QUEUE_FULL",
@@ -88,6 +104,9 @@ async def test_only_what_may_succeed_elsewhere_falls_back(kind: type[TierwayErro
         (UnknownModelError("no", metadata={"model": "x"}), "ResourceInfo"),
         (ConstitutionMismatchError("no"), "PreconditionFailure"),
         (CostCeilingError("no"), "PreconditionFailure"),
+        (RateLimitedError("no", metadata={"limit": "x"}), "QuotaFailure"),
+        (BudgetExhaustedError("no", metadata={"budget": "x"}), "QuotaFailure"),
+        (UnknownDeploymentError("no", metadata={"deployment": "x"}), "ResourceInfo"),
         (QueueFullError("no", retry_after_s=0.5), "RetryInfo"),
     ],
 )

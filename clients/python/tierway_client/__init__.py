@@ -11,8 +11,18 @@ Everything public is here; modules that begin with an underscore may change.
 from tierway_client._aio_client import AsyncClient
 from tierway_client._aio_stream import AsyncStream
 from tierway_client._client import Client
-from tierway_client._enums import AttemptOutcome, Complexity, FeatureKind, FinishReason, Label, ReasonCode, Role
+from tierway_client._enums import (
+    AttemptOutcome,
+    BreakerState,
+    Complexity,
+    FeatureKind,
+    FinishReason,
+    Label,
+    ReasonCode,
+    Role,
+)
 from tierway_client._errors import (
+    BudgetExhaustedError,
     CancelledCallError,
     DeadlineExceededError,
     FailedPreconditionError,
@@ -21,6 +31,7 @@ from tierway_client._errors import (
     InvalidArgumentError,
     NotFoundError,
     PermissionDeniedError,
+    RateLimitedError,
     ResourceExhaustedError,
     TierwayError,
     UnauthenticatedError,
@@ -30,7 +41,16 @@ from tierway_client._errors import (
 )
 from tierway_client._events import AttemptFailed, Delta, Event, Finished, Started
 from tierway_client._explanation import Assessment, Candidate, Explanation, Feature
-from tierway_client._fleet import ClassifierStats, DeploymentInfo, ModelInfo, ModelStats, Stats
+from tierway_client._fleet import (
+    BudgetStats,
+    ClassifierStats,
+    DeploymentInfo,
+    DeploymentStats,
+    LimitStats,
+    ModelInfo,
+    ModelStats,
+    Stats,
+)
 from tierway_client._query import (
     Image,
     JsonObject,
@@ -54,6 +74,9 @@ __all__ = [
     "Attempt",
     "AttemptFailed",
     "AttemptOutcome",
+    "BreakerState",
+    "BudgetExhaustedError",
+    "BudgetStats",
     "CancelledCallError",
     "Candidate",
     "ClassifierStats",
@@ -63,6 +86,7 @@ __all__ = [
     "Decision",
     "Delta",
     "DeploymentInfo",
+    "DeploymentStats",
     "Event",
     "Explanation",
     "FailedPreconditionError",
@@ -77,6 +101,7 @@ __all__ = [
     "JsonObject",
     "JsonSchema",
     "Label",
+    "LimitStats",
     "Message",
     "ModelInfo",
     "ModelStats",
@@ -85,6 +110,7 @@ __all__ = [
     "Preferences",
     "Query",
     "QueryFields",
+    "RateLimitedError",
     "Reason",
     "ReasonCode",
     "ResourceExhaustedError",

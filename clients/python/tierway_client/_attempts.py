@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from tierway_client._errors import InvalidArgumentError, TierwayError, UnavailableError
 
-NOT_ADMITTED_REASONS = frozenset({"QUEUE_FULL", "DRAINING", "NOT_READY", "NO_DEPLOYMENT_AVAILABLE"})
+NOT_ADMITTED_REASONS = frozenset({"QUEUE_FULL", "DRAINING", "NOT_READY", "BREAKER_OPEN", "NO_DEPLOYMENT_AVAILABLE"})
 """The reasons by which a server says that it started nothing. They count only with a RetryInfo."""
 
 _FIRST_PAUSE_S = 0.05

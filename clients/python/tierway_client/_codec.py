@@ -14,11 +14,20 @@ from google.protobuf.struct_pb2 import Struct
 
 from tierway.v1 import router_service_pb2 as rpc
 from tierway.v1 import types_pb2 as pb
-from tierway_client._enums import AttemptOutcome, Complexity, FeatureKind, FinishReason, Label, ReasonCode
+from tierway_client._enums import AttemptOutcome, BreakerState, Complexity, FeatureKind, FinishReason, Label, ReasonCode
 from tierway_client._errors import InvalidArgumentError, TierwayError
 from tierway_client._events import AttemptFailed, Delta, Event, Finished, Started
 from tierway_client._explanation import Assessment, Candidate, Explanation, Feature
-from tierway_client._fleet import ClassifierStats, DeploymentInfo, ModelInfo, ModelStats, Stats
+from tierway_client._fleet import (
+    BudgetStats,
+    ClassifierStats,
+    DeploymentInfo,
+    DeploymentStats,
+    LimitStats,
+    ModelInfo,
+    ModelStats,
+    Stats,
+)
 from tierway_client._query import Image, JsonObject, JsonSchema, Message, Preferences, Query, Sampling, Text
 from tierway_client._results import Answer, Attempt, Decision, Reason, Timings, TokenLogprob, TopLogprob, Usage
 from tierway_client._status import error_from_result
@@ -156,6 +165,7 @@ def decode_model(model: rpc.Model) -> ModelInfo:
                 unavailable_reason=each.unavailable_reason,
                 context_tokens=each.context_tokens,
                 expected_latency_s=_optional_seconds(each, "expected_latency"),
+                region=each.region,
             )
             for each in model.deployments
         ),
@@ -181,7 +191,49 @@ def decode_stats(response: rpc.GetStatsResponse) -> Stats:
         errors_by_reason={each.reason: each.count for each in response.errors},
         in_flight=response.in_flight,
         classifier=_classifier(response.classifier) if response.HasField("classifier") else None,
+        count_start_time=response.count_start_time.ToDatetime(tzinfo=UTC),
+        deployments=tuple(map(_deployment_stats, response.deployments)),
+        limits=tuple(
+            LimitStats(limit=each.limit, wait_s=_seconds(each.wait_time), refusals=each.refusals)
+            for each in response.limits
+        ),
+        budgets=tuple(map(_budget_stats, response.budgets)),
+        decisions_by_strategy={each.strategy: each.decisions for each in response.strategies},
+        decisions_by_experiment=_by_experiment(response.experiments),
         constitution_hash=response.constitution_hash,
+    )
+
+
+def _by_experiment(stats: Iterable[rpc.ExperimentStats]) -> dict[str, dict[str, int]]:
+    arms: dict[str, dict[str, int]] = {}
+    for each in stats:
+        arms.setdefault(each.experiment, {})[each.arm] = each.decisions
+    return arms
+
+
+def _deployment_stats(stats: rpc.DeploymentStats) -> DeploymentStats:
+    return DeploymentStats(
+        deployment=stats.deployment,
+        breaker=BreakerState(stats.breaker),
+        breaker_forced=stats.breaker_forced,
+        error_share=stats.error_share,
+        in_flight=stats.in_flight,
+        first_token_s=_seconds(stats.first_token_time),
+        token_s=_seconds(stats.token_time),
+        minute_requests=stats.minute_requests,
+        minute_tokens=stats.minute_tokens,
+    )
+
+
+def _budget_stats(stats: rpc.BudgetStats) -> BudgetStats:
+    return BudgetStats(
+        budget=stats.budget,
+        limit_usd=stats.limit_usd,
+        spent_usd=stats.spent_usd,
+        reserved_usd=stats.reserved_usd,
+        remaining_usd=stats.remaining_usd,
+        hard=stats.hard,
+        refusals=stats.refusals,
     )
 
 
@@ -242,6 +294,9 @@ def _encode_preferences(preferences: Preferences) -> pb.Preferences:
         allow_fallback=preferences.allow_fallback,
         allow_escalation=preferences.allow_escalation,
         expected_constitution_hash=preferences.expected_constitution_hash,
+        strategy=preferences.strategy,
+        regions=preferences.regions,
+        sticky_key=preferences.sticky_key,
     )
 
 
@@ -277,6 +332,11 @@ def _decision(decision: pb.Decision, constitution_hash: str, request_id: str) ->
         estimated_cost_usd=decision.estimated_cost_usd,
         fallback_chain=tuple(decision.fallback_chain),
         compliance_score=decision.compliance_score,
+        strategy=decision.strategy,
+        rule=decision.rule,
+        experiment=decision.experiment,
+        arm=decision.arm,
+        shadow_model=decision.shadow_model,
         constitution_hash=constitution_hash,
         request_id=request_id,
     )

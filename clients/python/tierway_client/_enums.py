@@ -57,6 +57,19 @@ class Complexity(OpenEnum):
     """Has an image part, or speaks of one."""
 
 
+class BreakerState(OpenEnum):
+    """The circuit breaker of a deployment."""
+
+    UNSPECIFIED = 0
+    """Not stated."""
+    CLOSED = 1
+    """Requests pass."""
+    OPEN = 2
+    """It failed too often: nothing passes until its time is over."""
+    HALF_OPEN = 3
+    """A few requests pass, to see whether it has recovered."""
+
+
 class Label(OpenEnum):
     """What kind of query it is, in the words of those who compare routers."""
 
@@ -136,6 +149,26 @@ class ReasonCode(OpenEnum):
     """The learned classifier is not sure enough: the complexity class sets the floor."""
     COST_QUALITY = 22
     """The best of expected quality against cost, as the dial weighs them, among what was left."""
+    FILTERED_TENANT = 23
+    """Left out: the tenant may not use its model or its tier."""
+    FILTERED_REGION = 24
+    """Left out: its region is not among those that may answer."""
+    FILTERED_BREAKER = 25
+    """Left out: it fails too often now."""
+    FILTERED_RATE_LIMIT = 26
+    """Left out: a rate limit that it draws on has no room now."""
+    FILTERED_BUDGET = 27
+    """Left out: its estimated cost exceeds what a hard budget has left."""
+    FILTERED_DEADLINE = 28
+    """Left out: it is expected to take longer than the call's time."""
+    RULE = 29
+    """A rule of the configuration holds for the request."""
+    EXPERIMENT = 30
+    """The request takes part in an experiment."""
+    STRATEGY = 31
+    """What the strategy chose by, among what was left."""
+    BUDGET_LOW = 32
+    """A budget runs low, so the dial was turned down."""
 
 
 class FinishReason(OpenEnum):

@@ -4,7 +4,9 @@ TierwayError
  ├── InvalidArgumentError      a field is wrong; `field` names it. Also raised before any call, for arguments that cannot be sent
  ├── NotFoundError             the forced model is not configured
  ├── FailedPreconditionError   no model satisfies what was pinned or asked (`PIN_UNSATISFIABLE`), or the constitution differs
- ├── ResourceExhaustedError    a tenant's limit, or a message beyond the size limit
+ ├── ResourceExhaustedError    a message beyond the size limit
+ │   ├── RateLimitedError      a rate limit has no room now (`RATE_LIMITED`); `retry_after_s` says when it has
+ │   └── BudgetExhaustedError  a budget has less left than the answer is estimated to cost (`BUDGET_EXHAUSTED`)
  ├── UnavailableError          not now: no server, a full queue, a drain, no deployment; `retry_after_s` says when, if the server knows
  ├── DeadlineExceededError     `timeout_s` ran out
  ├── CancelledCallError        the call was cancelled, here or by the server
@@ -110,6 +112,14 @@ class ResourceExhaustedError(TierwayError):
     code = grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
+class RateLimitedError(ResourceExhaustedError):
+    """A rate limit of the tenant, or of all deployments that would do, has no room now. `retry_after_s` says when it has."""
+
+
+class BudgetExhaustedError(ResourceExhaustedError):
+    """A budget of the tenant or the agent has less left than the answer is estimated to cost. `metadata["budget"]` names it."""
+
+
 class UnavailableError(TierwayError):
     """Nothing can serve the request now. Without a `reason`, the server was not reached or the connection was lost."""
 
@@ -160,3 +170,14 @@ ERROR_CLASSES: Mapping[grpc.StatusCode, type[TierwayError]] = MappingProxyType(
     {cls.code: cls for cls in TierwayError.__subclasses__()}
 )
 """The class that stands for each gRPC code; codes that are not in it are UnknownError."""
+
+_CLASSES_BY_REASON: Mapping[str, type[TierwayError]] = MappingProxyType(
+    {"RATE_LIMITED": RateLimitedError, "BUDGET_EXHAUSTED": BudgetExhaustedError}
+)
+
+
+def error_class(code: grpc.StatusCode, reason: str) -> type[TierwayError]:
+    """The class for a code and an ErrorInfo reason: that of the reason, where it has one of its own, else that of the code."""
+    cls = ERROR_CLASSES.get(code, UnknownError)
+    of_reason = _CLASSES_BY_REASON.get(reason, cls)
+    return of_reason if issubclass(of_reason, cls) else cls

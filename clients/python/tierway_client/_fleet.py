@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from tierway_client._enums import BreakerState
 from tierway_client._results import Usage
 
 
@@ -28,6 +29,9 @@ class DeploymentInfo:
 
     expected_latency_s: float | None
     """The expected time to the first token, in seconds; None when the server does not say."""
+
+    region: str
+    """Where it runs, as `Preferences.regions` names it; empty when the server does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,8 +109,80 @@ class ClassifierStats:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentStats:
+    """How one deployment stands now."""
+
+    deployment: str
+    """The deployment's name."""
+
+    breaker: BreakerState
+    """Its circuit breaker."""
+
+    breaker_forced: bool
+    """Whether an administrator holds the breaker where it is."""
+
+    error_share: float
+    """The share of its latest answers that failed, 0 to 1."""
+
+    in_flight: int
+    """Answers that it generates now."""
+
+    first_token_s: float
+    """Its time to the first token, in seconds, measured; the configured expectation until there is an answer."""
+
+    token_s: float
+    """Its time for each further token, likewise."""
+
+    minute_requests: int
+    """Requests that it answered within the minute."""
+
+    minute_tokens: int
+    """Tokens that it read and generated within the minute."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitStats:
+    """How one rate limit stands now."""
+
+    limit: str
+    """The limit's name."""
+
+    wait_s: float
+    """How long the next request would have to wait, in seconds; 0 when it would pass."""
+
+    refusals: int
+    """Requests that it refused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetStats:
+    """How one budget stands, in this period."""
+
+    budget: str
+    """The budget's name."""
+
+    limit_usd: float
+    """What may be spent, in USD."""
+
+    spent_usd: float
+    """What has been spent, in USD."""
+
+    reserved_usd: float
+    """What answers under way hold, in USD."""
+
+    remaining_usd: float
+    """What is left to reserve, in USD; not below 0."""
+
+    hard: bool
+    """Whether requests are refused when nothing is left."""
+
+    refusals: int
+    """Requests that it refused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stats:
-    """What the server has done since it started."""
+    """What the server has done since it started, or since its counts were reset, and how things stand."""
 
     start_time: datetime
     """When it started, in UTC."""
@@ -125,6 +201,24 @@ class Stats:
 
     classifier: ClassifierStats | None
     """What the learned classifier works with; None where it is turned off."""
+
+    count_start_time: datetime
+    """Since when the counts are counted, in UTC."""
+
+    deployments: tuple[DeploymentStats, ...]
+    """How each deployment stands, in the configuration's order."""
+
+    limits: tuple[LimitStats, ...]
+    """How each rate limit stands, likewise."""
+
+    budgets: tuple[BudgetStats, ...]
+    """How each budget stands, likewise."""
+
+    decisions_by_strategy: Mapping[str, int]
+    """How often each strategy chose."""
+
+    decisions_by_experiment: Mapping[str, Mapping[str, int]]
+    """How many decisions of each experiment fell into each of its arms."""
 
     constitution_hash: str
     """The constitutional hash under which the server decides."""

@@ -125,6 +125,15 @@ class Preferences:
     expected_constitution_hash: str = ""
     """The constitutional hash that the caller was reviewed against. Default: not checked."""
 
+    strategy: str = ""
+    """How to choose among the models that may answer, such as `lowest_latency`. Default: the configuration's way."""
+
+    regions: Sequence[str] = ()
+    """The regions that may answer, names of the configuration. Default: all of them."""
+
+    sticky_key: str = ""
+    """What keeps a caller in the same arm of an experiment, such as a user's id. Default: each request is drawn for itself."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:

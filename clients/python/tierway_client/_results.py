@@ -71,6 +71,21 @@ class Decision:
     compliance_score: float
     """The compliance score of the chosen model, 0 to 1."""
 
+    strategy: str
+    """The strategy that chose among the models that might answer."""
+
+    rule: str
+    """The rule of the server's configuration that held; empty when none did."""
+
+    experiment: str
+    """The experiment that the request took part in; empty when in none."""
+
+    arm: str
+    """The arm of that experiment."""
+
+    shadow_model: str
+    """The model that the arm of a shadow experiment would have chosen; empty otherwise."""
+
     constitution_hash: str
     """The constitutional hash under which it was decided."""
 

@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2, status_pb2
 
 from tierway.v1 import router_service_pb2
-from tierway_client._errors import ERROR_CLASSES, FieldViolation, TierwayError, UnknownError
+from tierway_client._errors import FieldViolation, TierwayError, error_class
 
 _DETAILS_KEY = "grpc-status-details-bin"
 
@@ -41,7 +41,7 @@ def error_from_call(call: FailedCall) -> TierwayError:
     for message in (info, bad_request, request_info, retry_info):
         _fill(message, details)
     delay = retry_info.retry_delay
-    return ERROR_CLASSES.get(code, UnknownError)(
+    return error_class(code, info.reason)(
         call.details() or code.name.lower().replace("_", " "),
         code=code,
         reason=info.reason,
@@ -58,7 +58,7 @@ def error_from_result(error: router_service_pb2.RouteError, *, request_id: str) 
     """The typed error of one query of a batch, as Route would have raised it."""
     code = next((code for code in grpc.StatusCode if code.value[0] == error.code), grpc.StatusCode.UNKNOWN)
     violations = (FieldViolation(field=error.field, description=error.message),) if error.field else ()
-    return ERROR_CLASSES.get(code, UnknownError)(
+    return error_class(code, error.reason)(
         error.message, code=code, reason=error.reason, fields=violations, request_id=request_id
     )
 

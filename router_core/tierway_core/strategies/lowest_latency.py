@@ -33,4 +33,4 @@ def describe(figure: float) -> str:
 
 def _answer_s(option: Option, moment: Moment) -> float:
     """What was measured is of those that have answered; what waits by now is counted on top."""
-    return (option.first_token_s + float(moment.output_tokens) * option.token_s) * float(option.in_flight + 1)
+    return (option.first_token_s + float(moment.likely_tokens) * option.token_s) * float(option.in_flight + 1)

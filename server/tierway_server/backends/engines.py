@@ -7,19 +7,41 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Generic, Protocol, TypeVar
+
+from prometheus_client import CollectorRegistry
 
 from tierway_server.backends import embedded_model
+from tierway_server.backends.base import Backend
+from tierway_server.backends.remote_engine import RemoteEngine
 from tierway_server.backends.supervisor import Engine, SupervisedEngine
 from tierway_server.config import Config, EngineConfig, ReferenceUnresolvedError, resolve_weights
 from tierway_server.errors import ModelUnavailableError
 
 
-@dataclass(frozen=True, slots=True)
-class Engines:
-    """The engines of this process."""
+class NamedEngine(Backend, Protocol):
+    """An engine as this process has it: its own, or one of another process."""
 
-    all: tuple[SupervisedEngine, ...]
-    by_deployment: Mapping[int, SupervisedEngine]
+    name: str
+
+    @property
+    def has_settled(self) -> bool:
+        """Whether its first start is over, well or badly."""
+
+    @property
+    def registry(self) -> CollectorRegistry | None:
+        """The living engine's own metrics, where it lives here."""
+
+
+E = TypeVar("E", bound=NamedEngine)
+
+
+@dataclass(frozen=True, slots=True)
+class Engines(Generic[E]):
+    """The engines that this process uses."""
+
+    all: tuple[E, ...]
+    by_deployment: Mapping[int, E]
 
     @property
     def have_settled(self) -> bool:
@@ -31,8 +53,8 @@ Launch = Callable[[str, EngineConfig], Awaitable[Engine]]
 """Starts the engine of a name and a section of the configuration."""
 
 
-def supervised_engines(config: Config, unavailable: Sequence[str], launch: Launch) -> Engines:
-    """The engines of `config`, not started yet.
+def supervised_engines(config: Config, unavailable: Sequence[str], launch: Launch) -> Engines[SupervisedEngine]:
+    """The engines of `config` in this process, not started yet.
 
     Args:
         config: the whole configuration.
@@ -40,26 +62,43 @@ def supervised_engines(config: Config, unavailable: Sequence[str], launch: Launc
         launch: starts one of them.
 
     """
-    engines: dict[str, SupervisedEngine] = {}
-    by_deployment: dict[int, SupervisedEngine] = {}
+    return _engines(config, unavailable, partial(_supervised, launch))
+
+
+def remote_engines(config: Config, unavailable: Sequence[str], socket: str) -> Engines[RemoteEngine]:
+    """The same in the process of the engine host that listens on `socket`."""
+
+    def remote(name: str, engine: EngineConfig) -> RemoteEngine:
+        return RemoteEngine(name, socket, capacity=_capacity(engine))
+
+    return _engines(config, unavailable, remote)
+
+
+def _engines(config: Config, unavailable: Sequence[str], make: Callable[[str, EngineConfig], E]) -> Engines[E]:
+    engines: dict[str, E] = {}
+    by_deployment: dict[int, E] = {}
     for index, ((_, deployment), reason) in enumerate(zip(config.deployments, unavailable, strict=True)):
         if deployment.engine is None or reason:
             continue
         if deployment.engine not in engines:
-            engines[deployment.engine] = _supervised(deployment.engine, config.engines[deployment.engine], launch)
+            engines[deployment.engine] = make(deployment.engine, config.engines[deployment.engine])
         by_deployment[index] = engines[deployment.engine]
     return Engines(tuple(engines.values()), by_deployment)
 
 
-def _supervised(name: str, config: EngineConfig, launch: Launch) -> SupervisedEngine:
+def _supervised(launch: Launch, name: str, config: EngineConfig) -> SupervisedEngine:
     return SupervisedEngine(
         name,
         partial(launch, name, config),
-        capacity=config.max_num_seqs + config.queue_size,
+        capacity=_capacity(config),
         start_timeout_s=config.start_timeout_s,
         initial_backoff_s=config.restart.initial_backoff_s,
         max_backoff_s=config.restart.max_backoff_s,
     )
+
+
+def _capacity(config: EngineConfig) -> int:
+    return config.max_num_seqs + config.queue_size
 
 
 async def launch_vllm(name: str, config: EngineConfig, environ: Mapping[str, str]) -> Engine:

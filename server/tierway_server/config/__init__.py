@@ -23,7 +23,7 @@ from tierway_server.config.routing import (
 from tierway_server.config.schema import json_schema
 from tierway_server.config.server import ConstitutionConfig, LimitsConfig, ServerConfig
 from tierway_server.config.shared_state import SharedStateConfig
-from tierway_server.config.table import build_table
+from tierway_server.config.table import build_table, chains
 
 __all__ = [
     "EMBEDDED",
@@ -50,6 +50,7 @@ __all__ = [
     "SharedStateConfig",
     "build_table",
     "calibration_path",
+    "chains",
     "default_path",
     "json_schema",
     "load",

@@ -1,4 +1,7 @@
-"""What the section `routing.classifier` points at: the weights, and where the calibration is. Beside `table`, what knows the core here."""
+"""What the section `routing.classifier` points at: the weights, and where the calibration is.
+
+Beside `table` and the modules of the policy, what knows the core here.
+"""
 
 from __future__ import annotations
 
@@ -48,18 +51,29 @@ def calibration_path(config: Config, environ: Mapping[str, str]) -> Path | None:
 
 def check_domains(config: Config) -> Iterator[tuple[Location, str]]:
     """Yield each domain of `config` that the shipped weights do not know; other weights are asked when the server starts."""
-    stated = any(model.ability_by_domain for model in config.models)
+    stated = any(model.ability_by_domain for model in config.models) or any(
+        rule.domains for rule in config.routing.rules
+    )
     if stated and config.routing.classifier.weights is None:
         yield from unknown_domains(config, _shipped().domains)
 
 
 def unknown_domains(config: Config, known: tuple[str, ...]) -> Iterator[tuple[Location, str]]:
-    """Yield where and what is wrong for each ability in a domain that is not `known`."""
-    for index, model in enumerate(config.models):
-        for domain in model.ability_by_domain:
-            if domain not in known:
-                suggestion = did_you_mean(domain, known) or f"; there is {', '.join(map(quoted, known))}"
-                yield ("models", index, "ability_by_domain", domain), f"unknown domain {quoted(domain)}{suggestion}"
+    """Yield where and what is wrong for each ability, and each condition of a rule, in a domain that is not `known`."""
+    stated: list[tuple[Location, str]] = [
+        (("models", index, "ability_by_domain", domain), domain)
+        for index, model in enumerate(config.models)
+        for domain in model.ability_by_domain
+    ]
+    stated += [
+        (("routing", "rules", index, "domains", place), domain)
+        for index, rule in enumerate(config.routing.rules)
+        for place, domain in enumerate(rule.domains)
+    ]
+    for location, domain in stated:
+        if domain not in known:
+            suggestion = did_you_mean(domain, known) or f"; there is {', '.join(map(quoted, known))}"
+            yield location, f"unknown domain {quoted(domain)}{suggestion}"
 
 
 def _shipped() -> Weights:

@@ -29,6 +29,7 @@ _MESSAGES = {
     "model_type": "must be a mapping, not {kind}",
     "greater_than": "must be above {gt}",
     "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be below {lt}",
     "less_than_equal": "must be at most {le}",
     "too_short": "must have at least {min_length} item",
     "value_error": "{error}",

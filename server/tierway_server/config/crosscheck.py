@@ -8,17 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from tierway_server.config.models import ENGINE_PROVIDER, UNNAMED, default_deployment_name
+from tierway_server.config.policycheck import Finding, check_names, mapping, mappings
 from tierway_server.config.problems import Location, path_of, quoted
 from tierway_server.config.suggest import did_you_mean
 
-Finding = tuple[Location, str]
 _Models = list[tuple[Location, Mapping[str, object]]]
 
 
 def cross_check(document: Mapping[str, object]) -> Iterator[Finding]:
     """Yield where and what is wrong between the sections of `document`."""
-    engines, providers = _mapping(document.get("engines")), _mapping(document.get("providers"))
-    models: _Models = [(("models", index), model) for index, model in _mappings(document.get("models"))]
+    engines, providers = mapping(document.get("engines")), mapping(document.get("providers"))
+    models: _Models = [(("models", index), model) for index, model in mappings(document.get("models"))]
     if ENGINE_PROVIDER in providers:
         yield (
             ("providers", ENGINE_PROVIDER),
@@ -31,7 +31,7 @@ def cross_check(document: Mapping[str, object]) -> Iterator[Finding]:
     deployments = [
         ((*location, "deployments", index), model, deployment)
         for location, model in models
-        for index, deployment in _mappings(model.get("deployments"))
+        for index, deployment in mappings(model.get("deployments"))
     ]
     yield from _duplicates(
         (location, deployment.get("name", default_deployment_name(model.get("name"), deployment)))
@@ -42,6 +42,7 @@ def cross_check(document: Mapping[str, object]) -> Iterator[Finding]:
         yield from _place(location, deployment, "engine", engines)
         yield from _place(location, deployment, "provider", providers)
         yield from _context(location, deployment, engines)
+    yield from check_names(document)
 
 
 def _duplicates(named: Iterator[tuple[Location, object]]) -> Iterator[Finding]:
@@ -80,18 +81,6 @@ def _context(location: Location, deployment: Mapping[str, object], engines: Mapp
     engine, asked = deployment.get("engine"), deployment.get("context_tokens")
     if not isinstance(engine, str):
         return
-    there = _mapping(engines.get(engine)).get("context_tokens")
+    there = mapping(engines.get(engine)).get("context_tokens")
     if isinstance(asked, int) and isinstance(there, int) and asked > there:
         yield (*location, "context_tokens"), f"must be at most that of engine {quoted(engine)}, which is {there}"
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _mappings(value: object) -> list[tuple[int, Mapping[str, object]]]:
-    return [
-        (index, item)
-        for index, item in enumerate(value if isinstance(value, list) else ())
-        if isinstance(item, Mapping)
-    ]

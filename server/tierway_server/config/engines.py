@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 
 from tierway_server.config.references import check_variables
-from tierway_server.config.section import Seconds, Section
+from tierway_server.config.section import Score, Seconds, Section
 
 EMBEDDED = "embedded"
 """The `model` of an engine that runs the packaged SmolLM2."""
@@ -87,6 +87,9 @@ class EngineConfig(Section):
 
     start_timeout_s: Seconds = 300.0
     """Longest time, in seconds, from the start to readiness; after it the start has failed and is tried again."""
+
+    availability: Score = 0.999
+    """Expected share of the time that it answers while this process is up, 0 to 1: what `tierway config report` computes with."""
 
     @property
     def is_embedded(self) -> bool:

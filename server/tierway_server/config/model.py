@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from tierway_server.config.engines import EngineConfig
 from tierway_server.config.models import DeploymentConfig, ModelConfig, ProviderConfig
+from tierway_server.config.policy import BreakerConfig, BudgetConfig, RateLimitConfig, TenantConfig
 from tierway_server.config.routing import RoutingConfig
 from tierway_server.config.section import Items, Name, Section
 from tierway_server.config.server import ConstitutionConfig, ServerConfig
@@ -28,6 +29,18 @@ class Config(Section):
 
     routing: RoutingConfig = RoutingConfig()
     """Floors, pins and estimates by which a request finds its tier."""
+
+    limits: Mapping[Name, RateLimitConfig] = {}
+    """Rate limits, by name."""
+
+    budgets: Mapping[Name, BudgetConfig] = {}
+    """Budgets, by name."""
+
+    tenants: Mapping[Name, TenantConfig] = {}
+    """What tenants may use, by their names."""
+
+    breaker: BreakerConfig = BreakerConfig()
+    """When deployments that fail are given a rest."""
 
     engines: Mapping[Name, EngineConfig] = {}
     """vLLM engines of this process, by name."""

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
+from tierway_server.config.policy import DeploymentBreakerConfig
 from tierway_server.config.price import PriceConfig
 from tierway_server.config.references import check_secret
 from tierway_server.config.section import NAME_PATTERN, Items, Name, Score, Seconds, Section, Tier
@@ -36,6 +37,9 @@ class ProviderConfig(Section):
 
     api_key: str | None = None
     """Where the key is: `env:NAME` or `file:PATH`, never the key itself. Default: the service asks for none."""
+
+    availability: Score = 0.99
+    """Expected share of the time that it answers, 0 to 1: what `tierway config report` computes with."""
 
     @field_validator("base_url")
     @classmethod
@@ -78,6 +82,24 @@ class DeploymentConfig(Section):
 
     expected_latency_s: Seconds | None = None
     """Expected time to the first token, in seconds, until it is measured. Default, by tier: 0.05, 0.1, 0.2, 0.6, 0.9."""
+
+    expected_token_s: Annotated[float, Field(ge=0, le=86_400)] = 0.02
+    """Expected time of each further token, in seconds, until it is measured."""
+
+    region: Name | None = None
+    """Where it runs, as tenants and requests name it. Default: nowhere that could be asked for."""
+
+    weight: Annotated[float, Field(gt=0, le=1e6)] = 1.0
+    """Its part of the load among its like, for the strategies that go by weights."""
+
+    availability: Score = 1.0
+    """Expected share of the time that it answers while its engine or provider does, 0 to 1: for `tierway config report`."""
+
+    limits: Items[Name] = ()
+    """Rate limits that each of its requests draws on, such as the provider's."""
+
+    breaker: DeploymentBreakerConfig | None = None
+    """What differs from the section `breaker`."""
 
     @model_validator(mode="after")
     def _runs_somewhere(self) -> DeploymentConfig:

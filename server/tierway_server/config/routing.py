@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from tierway_server.config.references import check_variables
 from tierway_server.config.section import Items, Name, Score, Seconds, Section, Tier
+from tierway_server.config.steering import ExperimentConfig, RuleConfig
 
 _Tokens = Annotated[int, Field(ge=1, le=1_000_000)]
 _Path = Annotated[str, StringConstraints(min_length=1, max_length=4096), AfterValidator(check_variables)]
@@ -93,6 +94,13 @@ class RoutingConfig(Section):
     cost_quality: Score = 0.5
     """The dial of requests that state none: from 0, the cheapest model, to 1, the best whatever it costs. Needs the classifier."""
 
+    strategy: Name | None = None
+    """How to choose among the models that may answer, for requests that state nothing else: `cheapest`, `cost_quality`, `lowest_latency`,
+    `least_busy`, `usage_based`, `weighted` or `prefix_affinity`. Default: `cost_quality` with the classifier, `cheapest` without."""
+
+    prefix_s: Annotated[float, Field(ge=0, le=86_400)] = 300.0
+    """How long, in seconds, a deployment is taken to hold the beginning of a prompt that it was sent; 0: not at all."""
+
     floors: FloorsConfig = FloorsConfig()
     """Lowest tier for each complexity class."""
 
@@ -124,3 +132,12 @@ class RoutingConfig(Section):
 
     min_compliance: Score = 0.0
     """Lowest compliance score, 0 to 1, that may answer anything. Policy: nothing overrides it."""
+
+    agent_budgets: Mapping[Name, Name] = {}
+    """Budget that the answers to an agent are paid from, beside its tenant's."""
+
+    rules: Items[RuleConfig] = ()
+    """How requests of a kind are steered: the first rule that matches holds."""
+
+    experiments: Items[ExperimentConfig] = ()
+    """What rules may try on some of their requests."""

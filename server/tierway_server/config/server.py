@@ -49,6 +49,9 @@ class ServerConfig(Section):
     http_listen: str = "127.0.0.1:8020"
     """Address of health, readiness and metrics over HTTP, `host:port`; port 0 picks a free one."""
 
+    workers: Annotated[int, Field(ge=1, le=16)] = 1
+    """Processes that decide and answer on the one port; with more than one, the engines have a process of their own."""
+
     reflection: bool = True
     """Whether clients may read the contract from the server (v1 and v1alpha)."""
 

@@ -14,7 +14,7 @@ from tierway_server.config.problems import Problem
 from tierway_server.config.suggest import did_you_mean
 from tierway_server.config.tree import Node, Scalar, with_value
 
-_SECTIONS = ("server", "constitution", "routing")
+_SECTIONS = ("server", "constitution", "routing", "breaker")
 _PREFIX = "TIERWAY_"
 _SEPARATOR = "__"
 _INTEGER = re.compile(r"[-+]?[0-9]{1,30}")
@@ -28,7 +28,7 @@ def environment_name(setting: str) -> str:
 
 
 def settings() -> dict[str, _Kind]:
-    """Return the dotted name and the type of each setting that environment and flags may state: the scalars of three sections."""
+    """Return the dotted name and the type of each setting that environment and flags may state: the scalars of four sections."""
     return {
         name: kind for section in _SECTIONS for name, kind in _scalars(section, Config.model_fields[section].annotation)
     }

@@ -1,15 +1,27 @@
-"""Turns a configuration into the table that the core decides on. Beside `classifier`, the one place of this package that knows the core."""
+"""Turns a configuration into the table that the core decides on.
+
+Beside the modules of the policy and `classifier`, the one place of this package that knows the core.
+"""
 
 from __future__ import annotations
 
 import re
 
 from tierway_core import Complexity, DeploymentSpec, ModelSpec, RoutingSpec, Table, TableError
+from tierway_core.diversity import Chain, Source, diversity
 from tierway_server.config.model import Config
 from tierway_server.config.models import ENGINE_PROVIDER, DeploymentConfig, ModelConfig
+from tierway_server.config.policy_specs import (
+    breaker_spec,
+    budget_spec,
+    experiment_spec,
+    limit_spec,
+    rule_spec,
+    tenant_spec,
+)
 from tierway_server.config.price import picousd_per_token
-from tierway_server.config.problems import ConfigError, Problem
-from tierway_server.config.routing import ExpectedOutputConfig, FloorsConfig, RoutingConfig
+from tierway_server.config.problems import ConfigError, Problem, path_of
+from tierway_server.config.routing import ExpectedOutputConfig, FloorsConfig
 
 _ABILITY = {1: -1.5, 2: 0.0, 3: 1.0, 4: 1.8, 5: 2.4}
 _EXPECTED_LATENCY_S = {1: 0.05, 2: 0.1, 3: 0.2, 4: 0.6, 5: 0.9}
@@ -21,6 +33,8 @@ _FILE_PATHS = (
     (re.compile(r"\bgovernance_(tier|terms)\b"), r"governance.\1"),
     (re.compile(r"\brouting\.min_confidence\b"), "routing.classifier.min_confidence"),
 )
+_BY_NAME = re.compile(r"routing\.(limits|budgets|tenants)\[([0-9]+)\](?=\.|$)")
+"""What is a list for the core, and a mapping by name in the file."""
 
 
 def build_table(config: Config) -> Table:
@@ -30,9 +44,29 @@ def build_table(config: Config) -> Table:
         ConfigError: for what only the table can tell, such as a fallback chain that comes back to where it was.
     """
     try:
-        return Table([_model(config, model) for model in config.models], _routing(config.routing))
+        return Table([_model(config, model) for model in config.models], _routing(config))
     except TableError as error:
-        raise ConfigError([Problem(path=_file_path(error.path), message=error.message)]) from error
+        raise ConfigError([Problem(path=_file_path(config, error.path), message=error.message)]) from error
+
+
+def chains(config: Config) -> tuple[Chain, ...]:
+    """Return how much the chain of each model of `config` depends on whom.
+
+    Raises:
+        ConfigError: as `build_table`.
+    """
+    return diversity(
+        build_table(config), [_source(config, each) for model in config.models for each in model.deployments]
+    )
+
+
+def _source(config: Config, deployment: DeploymentConfig) -> Source:
+    if deployment.provider is not None:
+        return Source(name=deployment.provider, availability=config.providers[deployment.provider].availability)
+    assert deployment.engine is not None
+    return Source(
+        name=f"{ENGINE_PROVIDER}:{deployment.engine}", availability=config.engines[deployment.engine].availability
+    )
 
 
 def _model(config: Config, model: ModelConfig) -> ModelSpec:
@@ -63,10 +97,17 @@ def _deployment(config: Config, model: ModelConfig, deployment: DeploymentConfig
         provider=deployment.provider or ENGINE_PROVIDER,
         context_tokens=context_tokens,
         expected_latency_s=deployment.expected_latency_s or _EXPECTED_LATENCY_S[model.tier],
+        expected_token_s=deployment.expected_token_s,
+        region=deployment.region or "",
+        weight=deployment.weight,
+        availability=deployment.availability,
+        limits=deployment.limits,
+        breaker=breaker_spec(config.breaker, deployment.breaker),
     )
 
 
-def _routing(routing: RoutingConfig) -> RoutingSpec:
+def _routing(config: Config) -> RoutingSpec:
+    routing = config.routing
     return RoutingSpec(
         floors=_by_complexity(routing.floors),
         accurate_tier=routing.accurate_tier,
@@ -79,6 +120,14 @@ def _routing(routing: RoutingConfig) -> RoutingSpec:
         classifier=routing.classifier.enabled,
         min_confidence=routing.classifier.min_confidence,
         cost_quality=routing.cost_quality,
+        strategy=routing.strategy or "",
+        prefix_s=routing.prefix_s,
+        limits=tuple(limit_spec(name, limit) for name, limit in config.limits.items()),
+        budgets=tuple(budget_spec(name, budget) for name, budget in config.budgets.items()),
+        agent_budgets=dict(routing.agent_budgets),
+        tenants=tuple(tenant_spec(name, tenant) for name, tenant in config.tenants.items()),
+        rules=tuple(map(rule_spec, routing.rules)),
+        experiments=tuple(map(experiment_spec, routing.experiments)),
     )
 
 
@@ -91,7 +140,11 @@ def _by_complexity(section: FloorsConfig | ExpectedOutputConfig) -> dict[Complex
     }
 
 
-def _file_path(table_path: str) -> str:
+def _file_path(config: Config, table_path: str) -> str:
+    if listed := _BY_NAME.match(table_path):
+        section, place = listed.groups()
+        name = list(getattr(config, section))[int(place)]
+        return path_of((section, name)) + table_path[listed.end() :]
     for pattern, replacement in _FILE_PATHS:
         table_path = pattern.sub(replacement, table_path)
     return table_path

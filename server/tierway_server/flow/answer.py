@@ -1,34 +1,36 @@
 """The way of one answer: along the chain until a deployment answers, every slot released, every try accounted for.
 
-One owner per step: this module owns admission (a slot of the deployment) and settlement; the backend owns the generation. Cancellation
-arrives at the innermost `await` and runs back through the `finally` of each.
+One owner per step: `admission` owns what a try takes and gives back, this module the chain and the account; the backend owns the
+generation. Cancellation arrives at the innermost `await` and runs back through the `finally` of each.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from tierway_core import Decision, State, Table
-from tierway_core.table import ModelSpec
-from tierway_server.backends.base import Backend, Chunk, CostCeiling, Generation, Message, Sampling, Usage
+from tierway_core import Decision, Table
+from tierway_core.specs import ModelSpec
+from tierway_server.backends.base import Chunk, CostCeiling, Generation, Message, Sampling
 from tierway_server.errors import (
+    BudgetExhaustedError,
     InternalError,
     InvalidRequestError,
-    NotReadyError,
-    QueueFullError,
+    RateLimitedError,
     TierwayError,
     UnsatisfiableError,
 )
-from tierway_server.flow.deployments import Deployments
+from tierway_server.flow.admission import Admission
 from tierway_server.flow.events import Attempt, Delta, Event, FellBack, Finished, Started, Timings
+from tierway_server.flow.tries import price_picousd
 from tierway_server.telemetry.metrics import Metrics
 
-_RETRY_AFTER_S = 0.5
+# Failures that say nothing of the model.
+_NOT_THE_MODELS = (InvalidRequestError, UnsatisfiableError, RateLimitedError, BudgetExhaustedError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +41,16 @@ class Job:
     """The decision's id; names the generations at the engines."""
     decision: Decision
     messages: tuple[Message, ...]
+    prefix_keys: tuple[int, ...]
+    """What stands for the beginnings that this conversation has in common with others, now and at its next turn."""
     sampling: Sampling
     max_tokens: int
     max_cost_picousd: int | None
     json_schema: Mapping[str, Any] | None
     arrived_s: float
     """When the request arrived, on the server's clock."""
+    give_up_s: float
+    """When its time is over, on the server's clock."""
     decided_s: float
     """When the decision had been taken, on the server's clock."""
 
@@ -55,14 +61,12 @@ class Answerer:
     def __init__(
         self,
         table: Table,
-        state: State,
-        deployments: Deployments,
+        admission: Admission,
         metrics: Metrics,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._table = table
-        self._state = state
-        self._deployments = deployments
+        self._admission = admission
         self._metrics = metrics
         self._clock = clock
 
@@ -83,8 +87,8 @@ class Answerer:
             attempt = Attempt(deployment.model.name, deployment.spec.name)
             first_token_s = 0.0
             try:
-                with self._slot(index) as backend:
-                    chunks = backend.generate(self._generation(job, index, len(failures)))
+                with self._admission.admitted(index, job.decision, job.give_up_s, job.prefix_keys) as tried:
+                    chunks = tried.backend.generate(self._generation(job, index, len(failures)))
                     async with _begun(chunks) as first:
                         if not is_announced:
                             is_announced = True
@@ -94,13 +98,14 @@ class Answerer:
                         last, chunk = None, await first
                         first_token_s = self._clock()
                         while chunk is not None:
+                            tried.came(chunk)
                             yield Delta(chunk)
                             last, chunk = chunk, await anext(chunks, None)
                 self._metrics.try_answered(attempt.deployment)
                 yield self._settle(job, deployment.model, last, first_token_s, (*failures, attempt))
                 return
             except TierwayError as failure:
-                is_models_fault = not isinstance(failure, InvalidRequestError | UnsatisfiableError)
+                is_models_fault = not isinstance(failure, _NOT_THE_MODELS)
                 self._metrics.try_failed(
                     attempt.model, attempt.deployment, failure.reason, is_models_fault=is_models_fault
                 )
@@ -110,25 +115,6 @@ class Answerer:
                 self._metrics.fell_back(attempt.model, failure.reason)
                 if is_announced:
                     yield FellBack(failures[-1])
-
-    @contextmanager
-    def _slot(self, index: int) -> Iterator[Backend]:
-        """A place among the generations of a deployment, given back whatever happens."""
-        name = self._table.deployments[index].spec.name
-        backend = self._deployments.backend(index)
-        if backend is None:
-            raise NotReadyError(
-                f"deployment {name} is not ready", metadata={"deployment": name}, retry_after_s=_RETRY_AFTER_S
-            )
-        self._state.begin(index)
-        try:
-            if self._deployments.in_flight(index) > backend.capacity:
-                raise QueueFullError(
-                    f"deployment {name} is full", metadata={"deployment": name}, retry_after_s=_RETRY_AFTER_S
-                )
-            yield backend
-        finally:
-            self._state.end(index)
 
     def _generation(self, job: Job, index: int, tries: int) -> Generation:
         model = self._table.deployments[index].model
@@ -187,13 +173,3 @@ async def _begun(chunks: AsyncGenerator[Chunk, None]) -> AsyncIterator[asyncio.T
         if not first.cancelled():
             first.exception()  # seen, even if the caller left before it asked
         await chunks.aclose()
-
-
-def price_picousd(model: ModelSpec, usage: Usage) -> int:
-    """What an answer costs, by the model's prices."""
-    fresh_tokens = usage.input_tokens - usage.cached_input_tokens
-    return (
-        fresh_tokens * model.input_picousd
-        + usage.cached_input_tokens * model.cached_input_picousd
-        + usage.output_tokens * model.output_picousd
-    )

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tierway_core import Classifier, CoreError, Router, State, Table, Weights
+from tierway_core import Classifier, CoreError, Prefixes, Router, State, Table, Weights
 from tierway_core.calibration import Calibration, load
 from tierway_server.flow.decide import Decider, Deciding
 from tierway_server.telemetry.metrics import Metrics
@@ -36,6 +36,7 @@ class Calibrator:
         *,
         table: Table,
         state: State,
+        prefixes: Prefixes,
         weights: Weights,
         metrics: Metrics,
         check_s: float,
@@ -47,6 +48,7 @@ class Calibrator:
             path: the calibration.
             table: the models that it is for.
             state: what decisions read, whoever makes them.
+            prefixes: likewise.
             weights: what the calibration has to be made for.
             metrics: where loads are counted.
             check_s: seconds between two looks at the file, and so between two loads.
@@ -54,7 +56,7 @@ class Calibrator:
 
         """
         self._path = path
-        self._table, self._state, self._weights = table, state, weights
+        self._table, self._state, self._prefixes, self._weights = table, state, prefixes, weights
         self._metrics = metrics
         self._check_s = check_s
         self._clock = clock
@@ -73,7 +75,7 @@ class Calibrator:
         try:
             calibration = load(self._path, self._weights.identity)
             classifier = Classifier(self._weights, calibration)
-            router = Router(self._table, self._state, classifier)
+            router = Router(self._table, self._state, classifier, self._prefixes)
         except OSError as error:
             raise CalibrationRefusedError(f"{self._path} cannot be read: {error.strerror or error}") from None
         except CoreError as error:

@@ -16,7 +16,13 @@ class Deployments:
     """The fleet as it is now. Lives on the event loop."""
 
     def __init__(
-        self, table: Table, state: State, backends: Mapping[int, Backend], unavailable: Mapping[int, str]
+        self,
+        table: Table,
+        state: State,
+        backends: Mapping[int, Backend],
+        unavailable: Mapping[int, str],
+        *,
+        owns_state: bool = True,
     ) -> None:
         """Watch a fleet.
 
@@ -25,8 +31,10 @@ class Deployments:
             state: what the decision reads; availability is written to it.
             backends: what serves which deployment, by index.
             unavailable: why the others cannot answer, by index; for the operator.
+            owns_state: whether to write availability; where several processes share a state, one of them does.
 
         """
+        self._owns_state = owns_state
         self._table = table
         self._state = state
         self._backends = backends
@@ -84,5 +92,6 @@ class Deployments:
 
     def _update(self, index: int, availability: Availability) -> None:
         self._now[index] = availability
-        self._state.set_available(index, availability.is_available)
+        if self._owns_state:
+            self._state.set_available(index, availability.is_available)
         self._changed.set()

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 
 import uvicorn
-from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tierway_server.telemetry.exposition import expose
+from tierway_server.telemetry.families import Collected
 
 
 def build(
     is_ready: Callable[[], bool],
     is_draining: Callable[[], bool],
-    registries: Callable[[], Iterable[CollectorRegistry]],
+    registries: Callable[[], Awaitable[Iterable[Collected]]],
     degraded: Callable[[], str] = lambda: "",
 ) -> Starlette:
     """The ASGI application; `degraded` tells in one line what is not as it should be, and yet no reason to be out of service."""
@@ -36,7 +36,7 @@ def build(
         return JSONResponse({"status": "ready", "degraded": detail} if detail else {"status": "ready"})
 
     async def metrics(request: Request) -> Response:
-        content, content_type = expose(registries())
+        content, content_type = expose(await registries())
         return Response(content, headers={"content-type": content_type})
 
     return Starlette(routes=[Route("/health", health), Route("/ready", ready), Route("/metrics", metrics)])

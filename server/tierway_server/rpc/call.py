@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import inf
 from typing import Any
 
 import grpc
@@ -20,12 +21,16 @@ _NAME = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 class Call:
     """An RPC. Belongs to its handler's task."""
 
-    __slots__ = ("_request_id", "arrived_s", "code", "context", "tenant", "trailers")
+    __slots__ = ("_request_id", "arrived_s", "code", "context", "limit_s", "remaining_s", "tenant", "trailers")
 
     def __init__(self, context: Context, arrived_s: float) -> None:
         self.context = context
         self.arrived_s = arrived_s
         """When it arrived, on the server's clock."""
+        self.remaining_s = inf
+        """How much time the caller had left when it arrived, in seconds, as far as it says so."""
+        self.limit_s = inf
+        """How long it may take, in seconds: the caller's time, or the server's limit."""
         self.code = grpc.StatusCode.OK
         """What it ends with."""
         self.trailers: Metadata = ()

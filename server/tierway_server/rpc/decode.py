@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import inf
 from typing import Any, NamedTuple, TypeVar
 
 from google.protobuf.message import DecodeError
@@ -14,6 +15,7 @@ from tierway.v1 import types_pb2 as types_pb
 from tierway_core import InvalidTextError, Request, estimate_tokens
 from tierway_server.backends.base import Message, Role, Sampling
 from tierway_server.errors import InvalidRequestError, NotSupportedError
+from tierway_server.rpc.prefix import prefix_key
 
 Query = router_pb.RouteRequest | router_pb.ExplainRequest | router_pb.ExecuteRequest | router_pb.StreamRequest
 M = TypeVar("M", bound=ProtoMessage)
@@ -21,6 +23,7 @@ M = TypeVar("M", bound=ProtoMessage)
 _PICO_USD = 1e12
 _MAX_MESSAGES = 1_024
 _MAX_NAME_CHARACTERS = 128
+_MAX_REGIONS = 64
 _MAX_STOPS, _MAX_STOP_CHARACTERS = 16, 256
 _NO_SAMPLING = Sampling()
 _NOTHING: Mapping[str, Any] = {}
@@ -70,27 +73,29 @@ def parse(kind: type[M], data: bytes) -> M:
         ) from None
 
 
-def judged(request: Query, size_bytes: int, prompt_bytes: int) -> tuple[Request, str]:
+def judged(request: Query, size_bytes: int, prompt_bytes: int, tenant: str) -> tuple[Request, str]:
     """What the decision reads of a request, and the constitutional hash that it expects: for those who only decide.
 
     Takes and raises what `asked` does. Most that is only to be decided is a prompt and nothing else, which needs no more than this.
     """
-    if size_bytes <= prompt_bytes and len(request.ListFields()) == 1 + bool(request.request_id):
+    if size_bytes <= prompt_bytes and not (request.HasField("preferences") or request.HasField("sampling")):
         query = request.query
         prompt = query.prompt
         if prompt and len(query.ListFields()) == 1 and not prompt.isspace():
-            return Request(prompt), ""
-    wanted = asked(request, size_bytes, prompt_bytes)
+            return Request(prompt, tenant=tenant), ""
+    wanted = asked(request, size_bytes, prompt_bytes, tenant)
     return wanted.core, wanted.expected_constitution_hash
 
 
-def asked(request: Query, size_bytes: int, prompt_bytes: int) -> Asked:
+def asked(request: Query, size_bytes: int, prompt_bytes: int, tenant: str, deadline_s: float = inf) -> Asked:
     """Check a request and turn it into the domain's terms.
 
     Args:
         request: what came.
         size_bytes: how large it was on the wire, or more.
         prompt_bytes: the most UTF-8 bytes that its texts may have together.
+        tenant: who asks; empty when nobody says so.
+        deadline_s: how much time the caller has left, in seconds.
 
     Raises:
         InvalidRequestError: a field is wrong.
@@ -118,6 +123,9 @@ def asked(request: Query, size_bytes: int, prompt_bytes: int) -> Asked:
         needs_logprobs=sampling.top_logprobs is not None,
         max_tokens=sampling.max_tokens or 0,
         max_cost_picousd=-1 if max_cost_picousd is None else max_cost_picousd,
+        tenant=tenant,
+        deadline_s=deadline_s,
+        prefix_key=prefix_key(conversation) if len(conversation) > 1 else 0,
         **stated,
     )
     return Asked(conversation, sampling, core, max_cost_picousd, json_schema, expected_hash)
@@ -251,13 +259,16 @@ def _preferences(preferences: types_pb.Preferences) -> dict[str, Any]:
     for name in _NOT_SUPPORTED:
         if preferences.HasField(name):
             raise NotSupportedError(f"{name} is not supported yet", field=f"preferences.{name}")
-    for name in ("agent", "task_type", "force_model"):
+    for name in ("agent", "task_type", "force_model", "strategy", "sticky_key"):
         if len(getattr(preferences, name)) > _MAX_NAME_CHARACTERS:
             raise InvalidRequestError(f"at most {_MAX_NAME_CHARACTERS} characters", field=f"preferences.{name}")
     stated: dict[str, Any] = {
         "agent": preferences.agent,
         "task_type": preferences.task_type,
         "force_model": preferences.force_model,
+        "strategy": preferences.strategy,
+        "sticky_key": preferences.sticky_key,
+        "regions": _regions(preferences),
         **_tiers(preferences),
     }
     if preferences.HasField("latency_budget"):
@@ -274,6 +285,17 @@ def _preferences(preferences: types_pb.Preferences) -> dict[str, Any]:
     if preferences.HasField("allow_fallback"):
         stated["allow_fallback"] = preferences.allow_fallback
     return stated
+
+
+def _regions(preferences: types_pb.Preferences) -> frozenset[str]:
+    if len(preferences.regions) > _MAX_REGIONS:
+        raise InvalidRequestError(f"at most {_MAX_REGIONS} regions", field="preferences.regions")
+    for index, region in enumerate(preferences.regions):
+        if not 1 <= len(region) <= _MAX_NAME_CHARACTERS:
+            raise InvalidRequestError(
+                f"a region has 1 to {_MAX_NAME_CHARACTERS} characters", field=f"preferences.regions[{index}]"
+            )
+    return frozenset(preferences.regions)
 
 
 def _tiers(preferences: types_pb.Preferences) -> dict[str, int]:

@@ -32,6 +32,27 @@ _DIFFICULTY_TAG = types_pb.Decision.DIFFICULTY_FIELD_NUMBER << 3 | _I64
 
 _LABELS: Mapping[str, int] = {name.removeprefix("LABEL_"): number for name, number in types_pb.Label.items() if number}
 
+_KNOWN_LENGTHS = 1 << 11
+
+
+def _varint(number: int) -> bytes:
+    """Base-128, least significant group first."""
+    encoded = bytearray()
+    while number > 0x7F:
+        encoded.append(number & 0x7F | 0x80)
+        number >>= 7
+    encoded.append(number)
+    return bytes(encoded)
+
+
+_LENGTHS = tuple(map(_varint, range(_KNOWN_LENGTHS)))
+
+
+def _length(number: int) -> bytes:
+    """A length as it stands before what is so long; three of them go into each result of a batch."""
+    return _LENGTHS[number] if number < _KNOWN_LENGTHS else _varint(number)
+
+
 # Some 100 bytes each; in traffic of many lengths a few thousand come again.
 _MOST_KEPT = 4_096
 
@@ -55,8 +76,19 @@ class DecisionEncoder:
     def encode(self, decision: Decision, decision_id: str, *, is_explained: bool = True) -> bytes:
         """A serialised `Decision`; without its reasons and chain unless `is_explained`."""
         own = _own(decision, decision_id)
-        domain, label, dial = decision.domain, decision.label, decision.cost_quality
-        chosen = self._chosen.of(decision, (decision.deployment, decision.complexity, domain, label, dial))
+        chosen = self._chosen.of(
+            decision,
+            (
+                decision.deployment,
+                decision.complexity,
+                decision.domain,
+                decision.label,
+                decision.cost_quality,
+                decision.strategy,
+                decision.rule,
+                decision.arm and (decision.experiment, decision.arm, decision.shadow_deployment),
+            ),
+        )
         if not is_explained:
             return own + chosen
         struck = explain.struck_key(decision)
@@ -72,7 +104,7 @@ class DecisionEncoder:
         )
 
     def _chosen_and_read(self, decision: Decision) -> bytes:
-        """What was chosen, and what kind of query it was chosen for."""
+        """What was chosen, for what kind of query, and by which way to choose."""
         deployment = self._table.deployments[decision.deployment]
         model, spec = deployment.model, deployment.spec
         return types_pb.Decision(
@@ -85,6 +117,11 @@ class DecisionEncoder:
             domain=decision.domain,
             label=label(decision.label),  # type: ignore[arg-type]
             cost_quality=decision.cost_quality,
+            strategy=decision.strategy,
+            rule=decision.rule,
+            experiment=decision.experiment,
+            arm=decision.arm,
+            shadow_model=_shadow_model(self._table, decision),
         ).SerializeToString()
 
     def _choice(self, decision: Decision) -> bytes:
@@ -124,6 +161,11 @@ def _own(decision: Decision, decision_id: str) -> bytes:
     )
 
 
+def _shadow_model(table: Table, decision: Decision) -> str:
+    shadow = decision.shadow_deployment
+    return table.deployments[shadow].model.name if shadow >= 0 else ""
+
+
 def label(name: str) -> int:
     """The contract's number for a label of the core; 0 for none."""
     return _LABELS[name] if name else 0
@@ -139,30 +181,20 @@ def _explained(reasons: Iterable[Reason]) -> bytes:
 def route_response(decision: bytes, constitution_hash: str, request_id: str) -> bytes:
     """A serialised `RouteResponse` around a serialised decision, which is not parsed again for it."""
     rest = router_pb.RouteResponse(constitution_hash=constitution_hash, request_id=request_id).SerializeToString()
-    return b"".join((_DECISION_TAG, _varint(len(decision)), decision, rest))
+    return b"".join((_DECISION_TAG, _length(len(decision)), decision, rest))
 
 
 def batch_decision(decision: bytes, request_id: str) -> bytes:
     """A serialised `RouteBatchResponse` of one result, around a serialised decision; many in a row are a batch of all of them."""
     name = request_id.encode()
-    result = b"".join((_DECISION_TAG, _varint(len(decision)), decision, _RESULT_ID_TAG, _varint(len(name)), name))
-    return b"".join((_RESULT_TAG, _varint(len(result)), result))
+    result = b"".join((_DECISION_TAG, _length(len(decision)), decision, _RESULT_ID_TAG, _length(len(name)), name))
+    return b"".join((_RESULT_TAG, _length(len(result)), result))
 
 
 def batch_error(error: router_pb.RouteError, request_id: str) -> bytes:
     """The same for a query that was not decided."""
     result = router_pb.RouteResult(error=error, request_id=request_id)
     return router_pb.RouteBatchResponse(results=[result]).SerializeToString()
-
-
-def _varint(number: int) -> bytes:
-    """Base-128, least significant group first."""
-    encoded = bytearray()
-    while number > 0x7F:
-        encoded.append(number & 0x7F | 0x80)
-        number >>= 7
-    encoded.append(number)
-    return bytes(encoded)
 
 
 def event_message(

@@ -5,10 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from prometheus_client.registry import Collector
 
 from tierway.v1 import router_service_pb2 as pb
 from tierway_core import Table
@@ -16,8 +15,12 @@ from tierway_core.table import ModelSpec
 from tierway_server.backends.base import Availability
 from tierway_server.errors import InvalidRequestError
 from tierway_server.flow.decide import Deciding
+from tierway_server.flow.standing import Standing
 from tierway_server.rpc.encode import PICO, duration
-from tierway_server.telemetry.metrics import Metrics
+from tierway_server.rpc.standing import budget_stats, deployment_stats, limit_stats
+from tierway_server.telemetry import semconv
+from tierway_server.telemetry.counting import Counting
+from tierway_server.telemetry.families import Counts
 
 _DEFAULT_PAGE, _LARGEST_PAGE = 100, 1_000
 # Pico-USD a token to USD a million tokens.
@@ -31,8 +34,9 @@ class Fleet:
         self,
         table: Table,
         availabilities: Sequence[Availability],
+        standing: Standing,
         constitution_hash: str,
-        metrics: Metrics,
+        counting: Counting,
         deciding: Callable[[], Deciding],
         started_s: float,
     ) -> None:
@@ -41,8 +45,9 @@ class Fleet:
         Args:
             table: the models.
             availabilities: of each deployment; a live list that its owner updates.
+            standing: how breakers, limits and budgets stand.
             constitution_hash: comes with every reply.
-            metrics: what has been counted.
+            counting: what has been counted, by all processes of the server.
             deciding: tells what decisions are made with now.
             started_s: when the server started, Unix time.
 
@@ -50,10 +55,10 @@ class Fleet:
         self._table = table
         self._availabilities = availabilities
         self._constitution_hash = constitution_hash
-        self._metrics = metrics
+        self._counting = counting
         self._deciding = deciding
-        self._start_time = Timestamp()
-        self._start_time.FromMilliseconds(round(started_s * 1000))
+        self._standing = standing
+        self._start_time = _timestamp(started_s)
         self._models = sorted(
             table.models, key=lambda model: model.tier
         )  # stable: the configuration's order within a tier
@@ -75,22 +80,26 @@ class Fleet:
             constitution_hash=self._constitution_hash,
         )
 
-    def stats(self, in_flight: int) -> pb.GetStatsResponse:
-        """What has been counted since the start."""
-        metrics = self._metrics
+    async def reset(self) -> Timestamp:
+        """Begin the counts anew, and tell when that was. The metrics themselves go on: a counter never goes back."""
+        return _timestamp(await self._counting.reset())
+
+    async def stats(self) -> pb.GetStatsResponse:
+        """What has been counted since the start or the last reset, and how things stand."""
+        counts = await self._counting.counts()
         models: defaultdict[str, pb.ModelStats] = defaultdict(pb.ModelStats)
         tiers: defaultdict[int, int] = defaultdict(int)
-        for labels, value in _values(metrics.decisions):
+        for labels, value in counts.values(semconv.DECISIONS):
             models[labels["model"]].decisions += int(value)
             tiers[int(labels["tier"])] += int(value)
-        for labels, value in _values(metrics.answers):
+        for labels, value in counts.values(semconv.ANSWERS):
             models[labels["model"]].answers += int(value)
-        for labels, value in _values(metrics.failures):
+        for labels, value in counts.values(semconv.FAILURES):
             models[labels["model"]].failures += int(value)
-        for labels, value in _values(metrics.tokens):
+        for labels, value in counts.values(semconv.TOKENS):
             usage = models[labels["model"]].usage
             setattr(usage, f"{labels['direction']}_tokens", int(value))
-        for labels, value in _values(metrics.cost):
+        for labels, value in counts.values(semconv.COST_USD):
             models[labels["model"]].cost_usd = value
         for name, stats in models.items():
             stats.model = name
@@ -99,11 +108,26 @@ class Fleet:
             models=[models[name] for name in sorted(models)],
             tiers=[pb.TierStats(tier=tier, decisions=count) for tier, count in sorted(tiers.items())],
             errors=[
-                pb.ErrorStats(reason=labels["reason"], count=int(value)) for labels, value in _values(metrics.errors)
+                pb.ErrorStats(reason=labels["reason"], count=int(value))
+                for labels, value in counts.values(semconv.ERRORS)
             ],
-            in_flight=in_flight,
+            in_flight=counts.in_flight,
             constitution_hash=self._constitution_hash,
             classifier=self._classifier(),
+            count_start_time=_timestamp(counts.since_s),
+            deployments=map(deployment_stats, self._standing.deployments()),
+            limits=limit_stats(self._standing, _by_label(counts, semconv.LIMIT_REFUSALS, "limit")),
+            budgets=budget_stats(self._standing, _by_label(counts, semconv.BUDGET_REFUSALS, "budget")),
+            strategies=[
+                pb.StrategyStats(strategy=name, decisions=count)
+                for name, count in sorted(_by_label(counts, semconv.STRATEGIES, "strategy").items())
+            ],
+            experiments=[
+                pb.ExperimentStats(experiment=labels["experiment"], arm=labels["arm"], decisions=int(value))
+                for labels, value in sorted(
+                    counts.values(semconv.EXPERIMENTS), key=lambda each: sorted(each[0].items())
+                )
+            ],
         )
 
     def _classifier(self) -> pb.ClassifierStats | None:
@@ -133,6 +157,7 @@ class Fleet:
                     unavailable_reason=self._availabilities[deployment.index].reason,
                     context_tokens=deployment.spec.context_tokens,
                     expected_latency=duration(deployment.spec.expected_latency_s),
+                    region=deployment.spec.region,
                 )
                 for deployment in self._table.deployments
                 if deployment.model is model
@@ -140,9 +165,14 @@ class Fleet:
         )
 
 
-def _values(counter: Collector) -> list[tuple[dict[str, str], float]]:
-    samples = [sample for family in counter.collect() for sample in family.samples]
-    return [(sample.labels, sample.value) for sample in samples if sample.name.endswith("_total")]
+def _by_label(counts: Counts, name: str, label: str) -> Mapping[str, int]:
+    return {labels[label]: int(value) for labels, value in counts.values(name)}
+
+
+def _timestamp(unix_s: float) -> Timestamp:
+    timestamp = Timestamp()
+    timestamp.FromMilliseconds(round(unix_s * 1000))
+    return timestamp
 
 
 def _token(offset: int) -> str:

@@ -118,6 +118,9 @@ def deadline(default_s: float, longest_s: float) -> Interceptor:
         async def handle(request: bytes, call: Call) -> bytes:
             remaining_s: float | None = call.context.time_remaining()  # None without a deadline, whatever the stubs say
             limit_s = default_s if remaining_s is None else min(remaining_s, longest_s)
+            call.limit_s = limit_s
+            if remaining_s is not None:
+                call.remaining_s = max(0.0, remaining_s)
             limit = asyncio.timeout(limit_s)
             try:
                 async with limit:

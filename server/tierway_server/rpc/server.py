@@ -12,7 +12,6 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 # What a caller's own options cannot override. Names as gRPC's C core spells them: a misspelt one is ignored without a word.
 _FIXED_OPTIONS: tuple[tuple[str, int], ...] = (
-    ("grpc.so_reuseport", 0),  # a second server on the port must fail, not take half of the calls
     ("grpc.keepalive_time_ms", 120_000),
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.keepalive_permit_without_calls", 1),
@@ -26,16 +25,19 @@ class PortError(Exception):
     """A port cannot be listened on. Its text is for the operator."""
 
 
-def build(*, receive_bytes: int, max_concurrent_streams: int) -> grpc.aio.Server:
+def build(*, receive_bytes: int, max_concurrent_streams: int, shares_ports: bool = False) -> grpc.aio.Server:
     """A server without services. Call it on the running loop.
 
     Args:
         receive_bytes: the largest message that is read at all.
         max_concurrent_streams: RPCs under way on one connection; more wait at the client.
+        shares_ports: whether other processes may listen on its ports, too, so that connections are spread over them.
 
     """
     options = (
         *_FIXED_OPTIONS,
+        # Unless that is meant, a second server on the port must fail, not take half of the calls.
+        ("grpc.so_reuseport", int(shares_ports)),
         ("grpc.max_receive_message_length", receive_bytes),
         ("grpc.max_concurrent_streams", max_concurrent_streams),
     )

@@ -8,13 +8,17 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from tierway_server.errors import (
+    BudgetExhaustedError,
     ClassifierOffError,
     ConstitutionMismatchError,
     DeadlineError,
     InternalError,
     InvalidRequestError,
+    RateLimitedError,
+    TenantRestrictedError,
     TierwayError,
     UnavailableError,
+    UnknownDeploymentError,
     UnknownModelError,
     UnsatisfiableError,
 )
@@ -24,6 +28,10 @@ from tierway_server.telemetry import semconv
 CODES: dict[type[TierwayError], grpc.StatusCode] = {
     InvalidRequestError: grpc.StatusCode.INVALID_ARGUMENT,
     UnknownModelError: grpc.StatusCode.NOT_FOUND,
+    UnknownDeploymentError: grpc.StatusCode.NOT_FOUND,
+    TenantRestrictedError: grpc.StatusCode.PERMISSION_DENIED,
+    RateLimitedError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    BudgetExhaustedError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     UnsatisfiableError: grpc.StatusCode.FAILED_PRECONDITION,
     ConstitutionMismatchError: grpc.StatusCode.FAILED_PRECONDITION,
     ClassifierOffError: grpc.StatusCode.FAILED_PRECONDITION,
@@ -64,12 +72,19 @@ def status_of(error: TierwayError, request_id: str) -> status_pb2.Status:
             field=error.field, description=error.message, reason=error.reason
         )
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
-    elif isinstance(error, UnknownModelError):
+    elif isinstance(error, UnknownModelError | UnknownDeploymentError):
+        kind = "model" if isinstance(error, UnknownModelError) else "deployment"
         details.append(
             error_details_pb2.ResourceInfo(
-                resource_type="model", resource_name=error.metadata.get("model", ""), description=error.message
+                resource_type=kind, resource_name=error.metadata.get(kind, ""), description=error.message
             )
         )
+    elif isinstance(error, RateLimitedError | BudgetExhaustedError):
+        kind = "limit" if isinstance(error, RateLimitedError) else "budget"
+        exceeded = error_details_pb2.QuotaFailure.Violation(
+            subject=f"{kind}:{error.metadata.get(kind, '')}", description=error.message
+        )
+        details.append(error_details_pb2.QuotaFailure(violations=[exceeded]))
     elif isinstance(error, UnsatisfiableError | ConstitutionMismatchError | ClassifierOffError):
         unmet = error_details_pb2.PreconditionFailure.Violation(
             type=error.reason, subject=error.field, description=error.message
@@ -87,7 +102,7 @@ def status_of(error: TierwayError, request_id: str) -> status_pb2.Status:
 def trailing_metadata(error: TierwayError, request_id: str) -> Metadata:
     """The trailers that carry the error's details."""
     trailers: Metadata = (("grpc-status-details-bin", status_of(error, request_id).SerializeToString()),)
-    if isinstance(error, UnavailableError):
+    if isinstance(error, UnavailableError | RateLimitedError | BudgetExhaustedError):
         # Clients with a retry policy wait this long; a negative wait tells them not to try again (gRFC A6).
         wait_ms = -1 if error.retry_after_s is None else round(error.retry_after_s * 1000)
         trailers += (("grpc-retry-pushback-ms", str(wait_ms)),)

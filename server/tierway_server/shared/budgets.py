@@ -17,6 +17,8 @@ _PICO_PER_NANO = 1_000
 _MOST_NANOUSD = 2**53
 _ROUNDS_AHEAD = 4
 """What was committed between two rounds is kept free for so many rounds to come."""
+_ROUNDS_ASKED = 20
+"""What was refused is kept free for so many rounds: whoever was refused needs some time to come again."""
 _NO_PERIOD = -1
 
 
@@ -75,7 +77,7 @@ class _Account:
         self._granted = 0
         self._seen = 0
         self._others = 0
-        self._asked = 0
+        self._asked = self._asked_rounds = 0
         self._committed = 0
         self._bind()
 
@@ -86,7 +88,9 @@ class _Account:
         # In this order: what is settled in between is counted twice, which holds back more, not less.
         reserved = _nano(self._sharing.state.reserved_picousd(self._index))
         spent = self._spent()
-        self._asked = max(self._asked, _nano(self._sharing.take_asked_picousd(self._index)))
+        asked = _nano(self._sharing.take_asked_picousd(self._index))
+        if asked and asked >= self._asked:
+            self._asked, self._asked_rounds = asked, _ROUNDS_ASKED
         grew = max(spent + reserved - self._committed, 0)
         self._committed = spent + reserved
         wanted = min(max(self._asked, grew * _ROUNDS_AHEAD), _MOST_NANOUSD)
@@ -100,7 +104,10 @@ class _Account:
             self._sharing.state.reset(self._index)
             self._base_picousd = self._sharing.paid_picousd(self._index)
             self._committed = 0
-        self._asked, self._seen, self._others = 0, seen, spent + reserved
+        self._seen, self._others = seen, spent + reserved
+        self._asked_rounds -= 1
+        if self._asked_rounds <= 0:
+            self._asked = 0
         # More than twice what should be free goes back: here at once, and there with the next round, when even a
         # worker that was stopped in the midst of a reservation has seen the new ceiling.
         self._granted = min(granted, self._committed + 2 * target)

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+
+from tierway_server.telemetry.families import Collected
 
 
 class _Merged:
     """Several registries, read as one."""
 
-    def __init__(self, registries: Iterable[CollectorRegistry]) -> None:
+    def __init__(self, registries: Iterable[Collected]) -> None:
         self._registries = registries
 
     def collect(self) -> Iterable[Metric]:
@@ -28,7 +29,7 @@ class _Merged:
         return families.values()
 
 
-def expose(registries: Iterable[CollectorRegistry]) -> tuple[bytes, str]:
+def expose(registries: Iterable[Collected]) -> tuple[bytes, str]:
     """The exposition of all `registries` and its content type.
 
     In the classic text format, whatever the scraper would prefer: OpenMetrics spells the colon of `vllm:` names in other ways.

@@ -39,6 +39,14 @@ class Metrics:
             semconv.FALLBACKS, "Tries that failed, after which another was made.", "model", "reason"
         )
         self._attempts = self._counter(semconv.ATTEMPTS, "Tries at an answer.", "deployment", "outcome")
+        self.strategies = Tallies(
+            semconv.STRATEGIES, "Decisions by the strategy that chose.", ("strategy",), self.registry
+        )
+        self.experiments = Tallies(
+            semconv.EXPERIMENTS, "Decisions that took part in an experiment.", ("experiment", "arm"), self.registry
+        )
+        self.limit_refusals = self._counter(semconv.LIMIT_REFUSALS, "Requests that a rate limit refused.", "limit")
+        self.budget_refusals = self._counter(semconv.BUDGET_REFUSALS, "Requests that a budget refused.", "budget")
         self._decision_s = Spreads(
             semconv.DECISION_SECONDS, "Time that one decision took.", _DECISION_BUCKETS_S, (), self.registry
         ).labels()
@@ -50,6 +58,9 @@ class Metrics:
         )
         for outcome in ("loaded", "refused"):
             self._calibration_loads.labels(outcome)
+        self.process_starts = self._counter(
+            semconv.PROCESS_STARTS, "Starts of the processes of a server with workers.", "process"
+        )
         self._ttft_s = self._histogram(
             semconv.TTFT_SECONDS, "Time from arrival to the first token.", _TTFT_BUCKETS_S, "model"
         )
@@ -63,15 +74,25 @@ class Metrics:
             semconv.RPC_SECONDS, "Time that RPCs took, streams as a whole.", _RPC_BUCKETS_S, method, self.registry
         )
         # `labels()` costs more than counting: children are looked up once.
-        self._decided: dict[tuple[int, str, int], Tally] = {}
+        self._decided: dict[tuple[int, int], Tally] = {}
+        self._strategies: dict[str, Tally] = {}
 
     def decided(self, decision: Decision, duration_s: float) -> None:
         """Count a decision."""
-        key = (decision.tier, decision.model.name, decision.complexity)
+        key = (decision.deployment, decision.complexity)
         counter = self._decided.get(key)
         if counter is None:
-            counter = self._decided[key] = self.decisions.labels(str(key[0]), key[1], decision.complexity.name.lower())
+            model = decision.model
+            counter = self._decided[key] = self.decisions.labels(
+                str(model.tier), model.name, decision.complexity.name.lower()
+            )
         counter.count += 1
+        strategy = self._strategies.get(decision.strategy)
+        if strategy is None:
+            strategy = self._strategies[decision.strategy] = self.strategies.labels(decision.strategy)
+        strategy.count += 1
+        if decision.experiment:
+            self.experiments.labels(decision.experiment, decision.arm).count += 1
         if not decision.is_sure and decision.confidence is not None:
             self._unsure.count += 1
         self._decision_s.observe(duration_s)
@@ -113,6 +134,14 @@ class Metrics:
         self._ttft_s.labels(model).observe(first_token_s)
         if per_token_s is not None:
             self._tpot_s.labels(model).observe(per_token_s)
+
+    def limit_refused(self, limit: str) -> None:
+        """Count a request that a rate limit refused."""
+        self.limit_refusals.labels(limit).inc()
+
+    def budget_refused(self, budget: str) -> None:
+        """Count a request that a budget refused."""
+        self.budget_refusals.labels(budget).inc()
 
     def failed(self, reason: str) -> None:
         """Count a request that ended in an error."""

@@ -32,7 +32,11 @@ CASES = [
         1,
         'engines.tiny.restart.max_backof_s: unknown key; did you mean "max_backoff_s"?',
     ),
-    (("providers", "groq", "url"), "x", 'providers.groq.url: unknown key; there is "api_key", "base_url", "kind"'),
+    (
+        ("providers", "groq", "url"),
+        "x",
+        'providers.groq.url: unknown key; there is "api_key", "availability", "base_url", "kind"',
+    ),
     (("server",), None, "server: must be a mapping, not empty"),
     (("server",), [], "server: must be a mapping, not a list"),
     (("engines",), [], "engines: must be a mapping, not a list"),

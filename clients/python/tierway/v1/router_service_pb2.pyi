@@ -252,20 +252,22 @@ class Model(_message.Message):
     def __init__(self, name: _Optional[str] = ..., tier: _Optional[int] = ..., compliance_score: _Optional[float] = ..., vision: _Optional[bool] = ..., input_usd_per_million_tokens: _Optional[float] = ..., cached_input_usd_per_million_tokens: _Optional[float] = ..., output_usd_per_million_tokens: _Optional[float] = ..., fallback_chain: _Optional[_Iterable[str]] = ..., deployments: _Optional[_Iterable[_Union[Deployment, _Mapping]]] = ...) -> None: ...
 
 class Deployment(_message.Message):
-    __slots__ = ("name", "provider", "available", "unavailable_reason", "context_tokens", "expected_latency")
+    __slots__ = ("name", "provider", "available", "unavailable_reason", "context_tokens", "expected_latency", "region")
     NAME_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
     AVAILABLE_FIELD_NUMBER: _ClassVar[int]
     UNAVAILABLE_REASON_FIELD_NUMBER: _ClassVar[int]
     CONTEXT_TOKENS_FIELD_NUMBER: _ClassVar[int]
     EXPECTED_LATENCY_FIELD_NUMBER: _ClassVar[int]
+    REGION_FIELD_NUMBER: _ClassVar[int]
     name: str
     provider: str
     available: bool
     unavailable_reason: str
     context_tokens: int
     expected_latency: _duration_pb2.Duration
-    def __init__(self, name: _Optional[str] = ..., provider: _Optional[str] = ..., available: _Optional[bool] = ..., unavailable_reason: _Optional[str] = ..., context_tokens: _Optional[int] = ..., expected_latency: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    region: str
+    def __init__(self, name: _Optional[str] = ..., provider: _Optional[str] = ..., available: _Optional[bool] = ..., unavailable_reason: _Optional[str] = ..., context_tokens: _Optional[int] = ..., expected_latency: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., region: _Optional[str] = ...) -> None: ...
 
 class GetStatsRequest(_message.Message):
     __slots__ = ()

@@ -1,0 +1,81 @@
+"""One try at an answer: when its tokens came, and what they cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tierway_core.cost import estimate_picousd
+from tierway_core.specs import ModelSpec
+from tierway_server.backends.base import Backend, Chunk, Usage
+from tierway_server.flow.budgets import Bill
+
+
+class Try:
+    """One try under way: what it has come to so far."""
+
+    __slots__ = (
+        "_bill",
+        "_clock",
+        "_input_tokens",
+        "_model",
+        "answered",
+        "backend",
+        "began_s",
+        "failed",
+        "first_token_s",
+        "last_s",
+        "output_tokens",
+        "tokens",
+    )
+
+    def __init__(
+        self, backend: Backend, model: ModelSpec, input_tokens: int, bill: Bill, clock: Callable[[], float]
+    ) -> None:
+        self.backend = backend
+        """What generates."""
+        self.answered = False
+        """Whether it has answered to the end."""
+        self.failed = False
+        """Whether it failed by the deployment's fault."""
+        self.began_s = clock()
+        """When it began, on the server's clock."""
+        self.first_token_s = 0.0
+        """When its first chunk came, likewise; 0 before."""
+        self.last_s = 0.0
+        """When its latest chunk came, likewise; 0 before."""
+        self.output_tokens = 0
+        """Tokens that came so far."""
+        self.tokens = 0
+        """Tokens read and generated, once it has answered."""
+        self._model = model
+        self._input_tokens = input_tokens
+        self._bill = bill
+        self._clock = clock
+
+    @property
+    def token_s(self) -> float | None:
+        """Seconds for each token after the first; None without one."""
+        later_tokens = self.output_tokens - 1
+        return (self.last_s - self.first_token_s) / later_tokens if later_tokens > 0 else None
+
+    def came(self, chunk: Chunk) -> None:
+        """Count a chunk. What has been generated is paid for, even if the answer is never finished."""
+        self.last_s = self._clock()
+        self.first_token_s = self.first_token_s or self.last_s
+        self.output_tokens += chunk.token_count
+        if chunk.usage is None:
+            self._bill.picousd = estimate_picousd(self._model, self._input_tokens, self.output_tokens)
+        else:
+            self.answered = True
+            self.tokens = chunk.usage.input_tokens + chunk.usage.output_tokens
+            self._bill.picousd = price_picousd(self._model, chunk.usage)
+
+
+def price_picousd(model: ModelSpec, usage: Usage) -> int:
+    """What an answer costs, by the model's prices."""
+    fresh_tokens = usage.input_tokens - usage.cached_input_tokens
+    return (
+        fresh_tokens * model.input_picousd
+        + usage.cached_input_tokens * model.cached_input_picousd
+        + usage.output_tokens * model.output_picousd
+    )
