@@ -6,7 +6,7 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 from tierway_core._classifier cimport AssessmentC
 from tierway_core._features cimport FeaturesC
 from tierway_core._records cimport LimitC, RecordC
-from tierway_core._sliding cimport ewma
+from tierway_core._sliding cimport lately
 from tierway_core._state cimport in_flight_of
 
 
@@ -196,9 +196,9 @@ cdef inline double answer_s_of(const FleetC* fleet, const DemandC* demand, Py_ss
     """The predicted time of the whole answer."""
     cdef const KindC* kind = kind_of(fleet, index)
     cdef const RecordC* record = fleet.records + index
-    cdef double first_token_s = ewma(&record.first_token, kind.expected_latency_s)
+    cdef double first_token_s = lately(&record.first_token, kind.expected_latency_s, demand.now_ns)
     if is_warm(demand, index):
         first_token_s = first_token_s * max(
             <double>(demand.input_tokens - demand.cached_tokens) / <double>demand.input_tokens, WARM_LEAST
         )
-    return first_token_s + <double>demand.likely_tokens * ewma(&record.token, kind.expected_token_s)
+    return first_token_s + <double>demand.likely_tokens * lately(&record.token, kind.expected_token_s, demand.now_ns)

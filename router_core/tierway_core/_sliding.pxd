@@ -10,6 +10,7 @@ from tierway_core._records cimport SLOTS, EwmaC, WindowC
 cdef extern from *:
     """
     #define TIERWAY_TAU_NS 10e9
+    #define TIERWAY_FADE_NS 60e9
     #define TIERWAY_LEAST_WEIGHT 0.02
     #define TIERWAY_MOST_ERROR_WEIGHT 0.2
     #define TIERWAY_COUNT_BITS 40
@@ -20,6 +21,7 @@ cdef extern from *:
     """
     # As state_reference.py has them.
     const double TAU_NS "TIERWAY_TAU_NS"
+    const double FADE_NS "TIERWAY_FADE_NS"
     const double LEAST_WEIGHT "TIERWAY_LEAST_WEIGHT"
     const double MOST_ERROR_WEIGHT "TIERWAY_MOST_ERROR_WEIGHT"
     const int COUNT_BITS "TIERWAY_COUNT_BITS"
@@ -33,6 +35,16 @@ cdef inline double ewma(const EwmaC* mean, double default) noexcept nogil:
     """The mean; `default` while nothing was seen."""
     cdef int64_t bits = load64(&mean.value)
     return default if bits == 0 else as_double(bits)
+
+
+cdef inline double lately(const EwmaC* mean, double default, int64_t now_ns) noexcept nogil:
+    """The mean as far as it is believed: less with each moment without a sample, until `default` holds again."""
+    cdef int64_t bits = load64(&mean.value)
+    cdef double faded
+    if bits == 0:
+        return default
+    faded = min(<double>max(now_ns - load64(&mean.at_ns), <int64_t>0) / FADE_NS, 1.0)
+    return as_double(bits) + faded * (default - as_double(bits))
 
 
 cdef inline void sample(EwmaC* mean, int64_t now_ns, double value, double first, double most_weight) noexcept nogil:

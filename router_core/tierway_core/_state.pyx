@@ -25,7 +25,7 @@ from tierway_core._breaker cimport (
 from tierway_core._budget cimport discrepancy, grant, held_of, left_of, pay, spent_of
 from tierway_core._limit cimport give_back_to, take_from, wait_of
 from tierway_core._records cimport LAYOUT_VERSION, MOST_WORKERS, SLOTS, BudgetC, HeaderC, LimitC, RecordC, WorkerC
-from tierway_core._sliding cimport MOST_ERROR_WEIGHT, USAGE_SLOT_NS, ewma, forget, sample, slide
+from tierway_core._sliding cimport MOST_ERROR_WEIGHT, USAGE_SLOT_NS, ewma, forget, lately, sample, slide
 
 from tierway_core.types import Breaker, Recovery
 
@@ -320,13 +320,16 @@ cdef class State:
         slide(&record.requests, now_ns // USAGE_SLOT_NS, 1)
         slide(&record.tokens, now_ns // USAGE_SLOT_NS, tokens)
 
-    def first_token_s(self, Py_ssize_t index, double default):
-        """Mean seconds to the first token, lately; `default` while none was seen."""
-        return ewma(&self.record(index).first_token, default)
+    def first_token_s(self, Py_ssize_t index, int64_t now_ns, double default):
+        """Mean seconds to the first token, lately; `default` while none was seen.
 
-    def token_s(self, Py_ssize_t index, double default):
-        """Mean seconds a token after the first, lately; `default` while none was seen."""
-        return ewma(&self.record(index).token, default)
+        Without samples it goes back to `default` within a minute: what nobody tries any more, for it was slow, is tried again.
+        """
+        return lately(&self.record(index).first_token, default, moment(now_ns))
+
+    def token_s(self, Py_ssize_t index, int64_t now_ns, double default):
+        """Mean seconds a token after the first, likewise."""
+        return lately(&self.record(index).token, default, moment(now_ns))
 
     def error_share(self, Py_ssize_t index):
         """Share of requests that failed, lately, 0 to 1; 0 while none was seen. One failure alone adds a fifth at most."""

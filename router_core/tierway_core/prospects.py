@@ -33,6 +33,7 @@ class Prospects:
         now_ns: int,
     ) -> None:
         self._state = state
+        self._now_ns = now_ns
         self._input_tokens = input_tokens
         self._output_tokens = output_tokens
         self._likely_tokens = likely_tokens
@@ -53,7 +54,7 @@ class Prospects:
 
     def first_token_s(self, deployment: Deployment) -> float:
         """The predicted time to the first token: what was measured, else what is configured."""
-        first_token_s = self._state.first_token_s(deployment.index, deployment.spec.expected_latency_s)
+        first_token_s = self._state.first_token_s(deployment.index, self._now_ns, deployment.spec.expected_latency_s)
         if deployment.index not in self._warm:
             return first_token_s
         fresh_tokens = self._input_tokens - self._cached_tokens
@@ -61,7 +62,7 @@ class Prospects:
 
     def token_s(self, deployment: Deployment) -> float:
         """The predicted time of each further token, likewise."""
-        return self._state.token_s(deployment.index, deployment.spec.expected_token_s)
+        return self._state.token_s(deployment.index, self._now_ns, deployment.spec.expected_token_s)
 
     def answer_s(self, deployment: Deployment) -> float:
         """The predicted time of the whole answer: of its likely length, not of the most that it may have."""

@@ -18,6 +18,9 @@ TAU_NS = 10e9
 """How fast means forget: a sample of 10 seconds ago weighs 37 %. Long enough to average over the requests of a busy second,
 short enough that an endpoint that slows down, or has recovered, is seen as such before callers notice a pattern."""
 
+FADE_NS = 60e9
+"""How long without a sample until a mean is not believed any more: what was slow, so that nobody tries it, is tried again."""
+
 LEAST_WEIGHT = 0.02
 """Samples of one moment would weigh nothing by time alone; so a mean is over the last 50 samples if they come that fast."""
 
@@ -53,6 +56,13 @@ class ReferenceMean:
 
     def value(self, default: float) -> float:
         return default if self._value is None else self._value
+
+    def lately(self, now_ns: int, default: float) -> float:
+        """The mean as far as it is believed: less with each moment without a sample, until `default` holds again."""
+        if self._value is None:
+            return default
+        faded = min(max(now_ns - self._at_ns, 0) / FADE_NS, 1.0)
+        return self._value + faded * (default - self._value)
 
 
 class ReferenceWindow:

@@ -102,7 +102,7 @@ class BreakerMachine(Clocked):
         now_ns = self.now_ns
         assert self.state.breaker(1, now_ns) is self.twin.state(now_ns)
         assert self.state.error_share(1) == self.error.value(0.0)
-        assert self.state.first_token_s(1, -1.0) == self.first_token.value(-1.0)
+        assert self.state.first_token_s(1, now_ns, 0.5) == self.first_token.lately(now_ns, 0.5)
         assert self.state.usage(1, now_ns) == (self.requests.total(now_ns), self.tokens.total(now_ns))
 
     @invariant()

@@ -154,12 +154,20 @@ def test_a_breaker_s_parameters_have_ranges(wrong):
 
 def test_a_mean_starts_with_its_first_sample_and_forgets_with_time():
     state = State(1)
-    assert (state.first_token_s(0, 0.25), state.token_s(0, 0.02)) == (0.25, 0.02)
+    assert (state.first_token_s(0, NOW_NS, 0.25), state.token_s(0, NOW_NS, 0.02)) == (0.25, 0.02)
     state.observe(0, NOW_NS, ok=True, first_token_s=1.0, token_s=0.1)
-    assert (state.first_token_s(0, 0.25), state.token_s(0, 0.02)) == (1.0, 0.1)
-    state.observe(0, NOW_NS + 10 * SECOND_NS, ok=True, first_token_s=0.0)
-    assert state.first_token_s(0, 0.25) == pytest.approx(0.368, abs=1e-3)
-    assert state.token_s(0, 0.02) == 0.1
+    assert (state.first_token_s(0, NOW_NS, 0.25), state.token_s(0, NOW_NS, 0.02)) == (1.0, 0.1)
+    later_ns = NOW_NS + 10 * SECOND_NS
+    state.observe(0, later_ns, ok=True, first_token_s=0.0)
+    assert state.first_token_s(0, later_ns, 0.25) == pytest.approx(0.368, abs=1e-3)
+
+
+def test_a_mean_without_samples_is_believed_less_until_the_default_holds_again():
+    """Else one that was slow once, and is tried by nobody since, would stay slow for ever."""
+    state = State(1)
+    state.observe(0, NOW_NS, ok=True, first_token_s=10.0)
+    seen = [state.first_token_s(0, NOW_NS + seconds * SECOND_NS, 1.0) for seconds in (0, 15, 30, 60, 600)]
+    assert seen == pytest.approx([10.0, 7.75, 5.5, 1.0, 1.0])
 
 
 def test_a_single_failure_is_a_fifth_at_most():

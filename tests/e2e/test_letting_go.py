@@ -16,7 +16,8 @@ ENDLESS = Sampling(max_tokens=8000, temperature=0.0)
 SHORT = Sampling(max_tokens=2, temperature=0.0)
 # 7,500 tokens, prefilled 16 at a time: some seconds between the start and the first token.
 LONG_PROMPT = "abcdefghij " * 680
-LONG = Sampling(max_tokens=500, temperature=0.0)
+# Not many tokens: what is predicted to need longer than its deadline is refused at once.
+LONG = Sampling(max_tokens=50, temperature=0.0)
 
 STATES = ("queued", "prefill", "decode")
 

@@ -125,8 +125,8 @@ class Standing:
             is_forced=index in self._forced,
             error_share=self._state.error_share(index),
             in_flight=self._state.in_flight(index),
-            first_token_s=self._state.first_token_s(index, spec.expected_latency_s),
-            token_s=self._state.token_s(index, spec.expected_token_s),
+            first_token_s=self._state.first_token_s(index, now_ns, spec.expected_latency_s),
+            token_s=self._state.token_s(index, now_ns, spec.expected_token_s),
             minute_requests=requests,
             minute_tokens=tokens,
         )
