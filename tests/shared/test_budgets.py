@@ -131,3 +131,24 @@ async def test_without_redis_the_lease_is_spent_and_told_on_return(server: Redis
         assert other.remaining_picousd == USD - spent
         await in_step(one, other)  # a server that was started again leases after a pause
         assert spent + await spend_all([one, other], USD // 100) == USD
+
+
+async def test_what_was_refused_stays_leased_until_whoever_was_refused_can_come_again(server: RedisServer):
+    async with replicas(server.url, table(), 1, lease_share=0.001) as [replica]:
+        await in_step(replica)
+        assert not replica.spend(USD // 2)
+        for _ in range(10):
+            assert await replica.keeper.round()
+        assert replica.spend(USD // 2)
+
+
+async def test_what_nobody_comes_for_again_goes_back(server: RedisServer):
+    async with replicas(server.url, table(), 2, lease_share=0.001) as [one, other]:
+        await in_step(one, other)
+        assert not one.spend(USD * 9 // 10)
+        assert await one.keeper.round()
+        assert not other.spend(USD // 2)
+        async with asyncio.timeout(10):
+            while not other.spend(USD // 2):
+                assert await one.keeper.round()
+                assert await other.keeper.round()
