@@ -15,6 +15,7 @@ from tierway_core._features import Lexicon, estimate_tokens, extract
 from tierway_core._prefixes import Prefixes
 from tierway_core._request import Request
 from tierway_core._select import Decision, Router
+from tierway_core._sharing import Sharing
 from tierway_core._state import NEVER_NS, State
 from tierway_core.assessment import Assessment, assess
 from tierway_core.candidates import Candidate
@@ -70,6 +71,7 @@ __all__ = [
     "Router",
     "RoutingSpec",
     "RuleSpec",
+    "Sharing",
     "State",
     "Table",
     "TableError",

@@ -15,7 +15,7 @@
 from libc.stdint cimport int32_t, int64_t
 
 from tierway_core._atomic cimport (
-    add64_ordered, fence_acquire, load64, load64_acquire, minus, plus, swap64_ordered
+    add64_ordered, fence_acquire, load64, load64_acquire, minus, plus, swap64, swap64_ordered
 )
 from tierway_core._records cimport MOST_WORKERS, BudgetC, WorkerC
 
@@ -29,6 +29,13 @@ cdef inline int64_t left_of(const BudgetC* budget, int64_t now_ns) noexcept nogi
     """What may still be reserved in this period; negative: that much was spent beyond the limit."""
     cdef int64_t committed = load64(&budget.committed_picousd)
     cdef int64_t base = load64(&budget.spent_picousd) if is_over(budget, now_ns) else load64(&budget.base_picousd)
+    return minus(minus(load64(&budget.limit_picousd), load64(&budget.others_picousd)), minus(committed, base))
+
+
+cdef inline int64_t room_in(const BudgetC* budget, int64_t committed, int64_t base) noexcept nogil:
+    """What may be reserved here: what is left, or where it is leased, what is left of the lease."""
+    if load64(&budget.is_leased):
+        return minus(load64(&budget.ceiling_picousd), committed)
     return minus(load64(&budget.limit_picousd), minus(committed, base))
 
 
@@ -65,12 +72,15 @@ cdef inline void roll(BudgetC* budget, int64_t now_ns) noexcept nogil:
 
 cdef inline bint grant(BudgetC* budget, int32_t worker, int64_t now_ns, int64_t picousd) noexcept nogil:
     """Reserves if it fits. Between `enter` and `leave`."""
-    cdef int64_t committed, base
+    cdef int64_t committed, base, asked
     roll(budget, now_ns)
     base = load64(&budget.base_picousd)  # only grows: one of before grants less
     committed = load64(&budget.committed_picousd)
     while True:
-        if picousd > minus(load64(&budget.limit_picousd), minus(committed, base)):
+        if picousd > room_in(budget, committed, base):
+            asked = load64(&budget.asked_picousd)
+            while picousd > asked and not swap64(&budget.asked_picousd, &asked, picousd):
+                pass
             return False
         if swap64_ordered(&budget.committed_picousd, &committed, plus(committed, picousd)):
             add64_ordered(&budget.held[worker], picousd)

@@ -3,7 +3,7 @@
 
 from libc.stdint cimport int64_t
 
-from tierway_core._atomic cimport NEVER_NS, load64, swap64
+from tierway_core._atomic cimport NEVER_NS, add64, load64, swap64
 from tierway_core._records cimport LimitC
 
 
@@ -44,8 +44,11 @@ cdef inline int64_t take_from(LimitC* limit, int64_t now_ns, int64_t cost) noexc
     cdef int64_t wait_ns
     while True:
         wait_ns = wait_at(tat_ns, burst_ns, now_ns, step_ns)
-        if wait_ns != 0 or step_ns == 0 or swap64(&limit.tat_ns, &tat_ns, max(tat_ns, now_ns) + step_ns):
+        if wait_ns != 0 or step_ns == 0:
             return wait_ns
+        if swap64(&limit.tat_ns, &tat_ns, max(tat_ns, now_ns) + step_ns):
+            add64(&limit.taken, cost)
+            return 0
 
 
 cdef inline void give_back_to(LimitC* limit, int64_t cost) noexcept nogil:
@@ -54,3 +57,5 @@ cdef inline void give_back_to(LimitC* limit, int64_t cost) noexcept nogil:
     cdef int64_t tat_ns = load64(&limit.tat_ns)
     while not swap64(&limit.tat_ns, &tat_ns, max(tat_ns - step_ns, <int64_t>0)):
         pass
+    if step_ns > 0:
+        add64(&limit.taken, -cost)

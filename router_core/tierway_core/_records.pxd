@@ -55,7 +55,10 @@ cdef struct RecordC:
     int64_t slot_ns  # an eighth of the window; 0: the breaker never opens
     int64_t open_ns
     int64_t probes
-    int64_t spare_parameters[3]
+    # Usage of the minute on other machines, as last heard.
+    int64_t others_requests
+    int64_t others_tokens
+    int64_t spare_word
     # Outcomes within the breaker's window, and usage of the minute.
     WindowC outcomes
     WindowC errors
@@ -67,7 +70,8 @@ cdef struct LimitC:
     int64_t tat_ns  # theoretical arrival time: when the limit is idle again
     int64_t increment_ns  # 0: no limit
     int64_t burst_ns
-    int64_t spare[5]
+    int64_t taken  # granted for ever, less what was given back
+    int64_t spare[4]
 
 
 cdef struct BudgetC:
@@ -78,5 +82,10 @@ cdef struct BudgetC:
     int64_t limit_picousd  # of a period
     int64_t period_ns  # 0: never ends
     int64_t end_ns  # of this period; 0: before its first use
-    int64_t spare[2]
+    int64_t asked_picousd  # the most that was refused since somebody looked
+    # Shared with other machines: see _sharing.pyx.
+    int64_t is_leased
+    int64_t ceiling_picousd  # committed may not pass it
+    int64_t others_picousd  # what others spent and reserved in this period
+    int64_t spare[6]
     int64_t held[MOST_WORKERS]  # reserved, by worker

@@ -6,7 +6,7 @@ A reader of a breaker, a limit or a budget is in `_breaker`, `_limit`, `_budget`
 
 from libc.stdint cimport int32_t, int64_t
 
-from tierway_core._atomic cimport load
+from tierway_core._atomic cimport load, load64
 from tierway_core._records cimport BudgetC, HeaderC, LimitC, RecordC, WorkerC
 from tierway_core._sliding cimport USAGE_SLOT_NS, slid
 
@@ -21,13 +21,13 @@ cdef inline int32_t in_flight_of(const RecordC* record, int workers) noexcept no
 
 
 cdef inline int64_t requests_of(const RecordC* record, int64_t now_ns) noexcept nogil:
-    """Requests that ended in the last minute."""
-    return slid(&record.requests, now_ns // USAGE_SLOT_NS)
+    """Requests that ended in the last minute, here and on other machines."""
+    return slid(&record.requests, now_ns // USAGE_SLOT_NS) + load64(&record.others_requests)
 
 
 cdef inline int64_t tokens_of(const RecordC* record, int64_t now_ns) noexcept nogil:
-    """Tokens of the requests that ended in the last minute."""
-    return slid(&record.tokens, now_ns // USAGE_SLOT_NS)
+    """Tokens of the requests that ended in the last minute, here and on other machines."""
+    return slid(&record.tokens, now_ns // USAGE_SLOT_NS) + load64(&record.others_tokens)
 
 
 cdef class State:

@@ -48,6 +48,7 @@ from tierway_server.rpc import server as rpc_server
 from tierway_server.rpc.admin_service import AdminService
 from tierway_server.rpc.fleet import Fleet
 from tierway_server.rpc.router_service import RouterService
+from tierway_server.sharing import lease_wait_s, start_sharing
 from tierway_server.stops import Stops
 from tierway_server.telemetry import logging as telemetry_logging
 from tierway_server.telemetry import semconv
@@ -133,6 +134,8 @@ class Process:
         self.state = seat.state if seat else new_state(self.table)
         prefixes = Prefixes()
         self.metrics = Metrics()
+        # A front end's state is kept in step by its supervisor.
+        self.keeper = None if seat else start_sharing(config, environ, self.table, self.state, self.metrics.registry)
         self.drain = Drain()
         reasons = [unavailable_reason(config, deployment, environ) for _, deployment in config.deployments]
         self.engines: Engines[Any] = (
@@ -153,7 +156,7 @@ class Process:
         deciding, self.calibrator = start_deciding(config, environ, self.table, self.state, prefixes, self.metrics)
         limits, budgets = (
             Limits(self.table, self.state, self.metrics),
-            Budgets(self.table, self.state, self.metrics),
+            Budgets(self.table, self.state, self.metrics, lease_wait_s(config)),
         )
         self._decider = Decider(
             deciding, self.table, self.deployments, limits, budgets, config.constitution.hash, self.metrics
@@ -245,7 +248,12 @@ class Process:
             self.addresses[name] = parse_address(text)._replace(port=rpc_server.bind(server, text))
         listener = listening(parse_address(settings.http_listen))
         self.addresses["http"] = Address(*listener.getsockname()[:2])
-        app = http_app.build(lambda: self.deployments.is_ready, lambda: self.drain.is_draining, self._registries)
+        app = http_app.build(
+            lambda: self.deployments.is_ready,
+            lambda: self.drain.is_draining,
+            self._registries,
+            lambda: self.keeper.degraded if self.keeper else "",
+        )
         self._http = http_app.HttpServer(app, listener)
         warn_of_exposure(self.addresses)
 
@@ -266,6 +274,8 @@ class Process:
         watching = [asyncio.create_task(self._watch_readiness(), name="readiness")]
         if self.calibrator is not None:
             watching.append(asyncio.create_task(self.calibrator.keep(self._decider), name="calibration"))
+        if self.keeper is not None:
+            watching.append(asyncio.create_task(self.keeper.run(), name="shared state"))
         try:
             await stops.drain.wait()
             await self._drain(stops)
@@ -277,6 +287,8 @@ class Process:
             for task in (*watching, *engines):
                 task.cancel()
             await asyncio.gather(*http, *watching, *engines, return_exceptions=True)
+            if self.keeper is not None:
+                await self.keeper.leave()
 
     async def _drain(self, stops: Stops) -> None:
         await self._health.draining()

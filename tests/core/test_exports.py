@@ -15,7 +15,7 @@ def test_the_public_names_are_these():
         "Candidate", "Classifier", "Complexity", "Contribution", "CoreError", "Decision", "Deployment",
         "DeploymentSpec", "ExperimentSpec", "Features", "InvalidTextError", "Lexicon", "LimitSpec", "ModelSpec",
         "NoClassifierError", "Prefixes", "Reason", "ReasonCode", "Recovery", "Request", "Router", "RoutingSpec",
-        "RuleSpec", "State", "Table", "TableError", "Tenant", "TenantSpec", "UnknownModelError", "UnknownStrategyError",
+        "RuleSpec", "Sharing", "State", "Table", "TableError", "Tenant", "TenantSpec", "UnknownModelError", "UnknownStrategyError",
         "UnknownTaskTypeError", "UnroutableError", "UnroutableKind", "Weights", "WeightsError", "assess",
         "contributions", "estimate_tokens", "extract",
     ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from tests.server.fleet import Document, five_tiers
@@ -20,6 +21,12 @@ def granting(document: Document | None = None, **sections: Any) -> Document:
 def at_once(requests: int) -> Document:
     """A rate limit that lets so many requests come at once, and then none for as long as a test lasts."""
     return {"requests": 1, "period_s": HOUR_S, "burst": requests}
+
+
+def sharing_by(document: Document, folder: Path, url: str, **settings: Any) -> Document:
+    """`document` for servers that share their state through the Redis at `url`, which stands in a file in `folder`."""
+    (folder / "url").write_text(url)
+    return granting(document, shared_state={"redis": f"file:{folder / 'url'}", **settings})
 
 
 def of(tenant: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import pytest
 
 from tests.server.asking import COMPLEX, TRIVIAL, execute, route
 from tests.server.conftest import Serve
-from tests.server.fleet import five_tiers
+from tests.server.fleet import five_tiers, only
 from tests.server.granting import granting, of, stats_of
 from tests.server.refusal import refused
 from tests.server.running import RunningServer
@@ -151,8 +151,10 @@ async def test_a_request_may_name_its_regions(serve: Serve) -> None:
     assert [model.deployments[0].region for model in listed[:2]] == ["", "eu"]
 
 
-async def test_what_cannot_answer_in_time_is_not_begun(server: RunningServer) -> None:
-    ask = execute(sampling=pb.Sampling(max_tokens=1_000))  # 20 s, as expected
-    refusal = await refused(server.router.Execute(ask, timeout=5))
+async def test_what_cannot_answer_in_time_is_not_begun(serve: Serve) -> None:
+    document = only(five_tiers(), "nano")
+    document["models"][0]["deployments"][0]["expected_token_s"] = 10
+    server = await serve(document)
+    refusal = await refused(server.router.Execute(execute(), timeout=5))
     assert (refusal.code.name, refusal.reason) == ("DEADLINE_EXCEEDED", "DEADLINE_TOO_SHORT")
     assert not server.engine().started

@@ -22,6 +22,7 @@ from tierway_server.config.routing import (
 )
 from tierway_server.config.schema import json_schema
 from tierway_server.config.server import ConstitutionConfig, LimitsConfig, ServerConfig
+from tierway_server.config.shared_state import SharedStateConfig
 from tierway_server.config.table import build_table, chains
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "RestartConfig",
     "RoutingConfig",
     "ServerConfig",
+    "SharedStateConfig",
     "build_table",
     "calibration_path",
     "chains",

@@ -10,6 +10,7 @@ from tierway_server.config.policy import BreakerConfig, BudgetConfig, RateLimitC
 from tierway_server.config.routing import RoutingConfig
 from tierway_server.config.section import Items, Name, Section
 from tierway_server.config.server import ConstitutionConfig, ServerConfig
+from tierway_server.config.shared_state import SharedStateConfig
 
 
 class Config(Section):
@@ -49,6 +50,9 @@ class Config(Section):
 
     models: Items[ModelConfig] = ()
     """Models that may be chosen; at least one."""
+
+    shared_state: SharedStateConfig | None = None
+    """What is shared with replicas on other machines. Default: nothing."""
 
     @property
     def deployments(self) -> tuple[tuple[ModelConfig, DeploymentConfig], ...]:

@@ -26,11 +26,27 @@ class Budgets:
     """The budgets of tenants and agents. Lives on the event loop; the state may be shared."""
 
     def __init__(
-        self, table: Table, state: State, metrics: Metrics, now_ns: Callable[[], int] = time.monotonic_ns
+        self,
+        table: Table,
+        state: State,
+        metrics: Metrics,
+        lease_wait_s: float | None = None,
+        now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
+        """Spend from the budgets of `table`.
+
+        Args:
+            table: whose budgets they are.
+            state: what they have left.
+            metrics: counts refusals.
+            lease_wait_s: how soon a budget that is leased may have more, in seconds; None where none is.
+            now_ns: the state's clock.
+
+        """
         self._specs = table.budgets
         self._state = state
         self._metrics = metrics
+        self._lease_wait_s = lease_wait_s
         self._now_ns = now_ns
 
     @contextmanager
@@ -50,7 +66,7 @@ class Budgets:
                 if self._state.reserve(budget, self._now_ns(), picousd):
                     held.append((budget, picousd))
                 elif self._specs[budget].hard:
-                    raise self.refusal(budget)
+                    raise self.refusal(budget, picousd)
                 else:
                     held.append((budget, 0))
             yield bill
@@ -67,11 +83,18 @@ class Budgets:
             key=lambda budget: self._state.remaining_picousd(budget, now_ns),
         )
 
-    def refusal(self, budget: int) -> BudgetExhaustedError:
-        """Why a hard budget pays no more."""
+    def refusal(self, budget: int, picousd: int | None = None) -> BudgetExhaustedError:
+        """Why a hard budget pays no more: for what would cost so much, where that is known."""
         name = self._specs[budget].name
         self._metrics.budget_refused(name)
-        left_usd = max(0, self._state.remaining_picousd(budget, self._now_ns())) * _PICO
+        left_picousd = self._state.remaining_picousd(budget, self._now_ns())
+        if picousd is not None and self._lease_wait_s is not None and picousd <= left_picousd:
+            return BudgetExhaustedError(
+                f"the budget {name} has enough left, but leased elsewhere or not yet to this server",
+                metadata={"budget": name},
+                retry_after_s=self._lease_wait_s,
+            )
+        left_usd = max(0, left_picousd) * _PICO
         return BudgetExhaustedError(
             f"the budget {name} has {left_usd:.6g} USD left, which is less than the answer is estimated to cost",
             metadata={"budget": name},

@@ -12,8 +12,15 @@ if TYPE_CHECKING:
 _NS = 1e9
 
 
-def new_state(table: Table, *, workers: int = 1, worker: int = 0, buffer: WriteableBuffer | None = None) -> State:
-    """A state for all that the table has: of this process alone, or shared.
+def new_state(table: Table, *, workers: int = 1, buffer: WriteableBuffer | None = None) -> State:
+    """A state for all that the table grants: of this process alone, or the first of those that share it."""
+    state = joined_state(table, workers=workers, buffer=buffer)
+    grant(table, state)
+    return state
+
+
+def joined_state(table: Table, *, workers: int = 1, worker: int = 0, buffer: WriteableBuffer | None = None) -> State:
+    """A state as it is: what is granted in it is the affair of who made it, and may have changed since.
 
     Args:
         table: what there is.
@@ -22,7 +29,7 @@ def new_state(table: Table, *, workers: int = 1, worker: int = 0, buffer: Writea
         buffer: what they share, of at least `state_bytes`; None for memory of its own.
 
     """
-    state = State(
+    return State(
         len(table.deployments),
         limits=len(table.limits),
         budgets=len(table.budgets),
@@ -30,8 +37,6 @@ def new_state(table: Table, *, workers: int = 1, worker: int = 0, buffer: Writea
         worker=worker,
         buffer=buffer,
     )
-    grant(table, state)
-    return state
 
 
 def state_bytes(table: Table, workers: int) -> int:

@@ -20,8 +20,9 @@ def build(
     is_ready: Callable[[], bool],
     is_draining: Callable[[], bool],
     registries: Callable[[], Awaitable[Iterable[Collected]]],
+    degraded: Callable[[], str] = lambda: "",
 ) -> Starlette:
-    """The ASGI application."""
+    """The ASGI application; `degraded` tells in one line what is not as it should be, and yet no reason to be out of service."""
 
     async def health(request: Request) -> Response:
         return JSONResponse({"status": "draining" if is_draining() else "ok"})
@@ -29,9 +30,10 @@ def build(
     async def ready(request: Request) -> Response:
         if is_draining():
             return JSONResponse({"status": "draining"}, status_code=503)
-        return (
-            JSONResponse({"status": "ready"}) if is_ready() else JSONResponse({"status": "not ready"}, status_code=503)
-        )
+        if not is_ready():
+            return JSONResponse({"status": "not ready"}, status_code=503)
+        detail = degraded()
+        return JSONResponse({"status": "ready", "degraded": detail} if detail else {"status": "ready"})
 
     async def metrics(request: Request) -> Response:
         content, content_type = expose(await registries())

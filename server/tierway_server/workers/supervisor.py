@@ -5,7 +5,8 @@
                  ├── front end 1 ├ one gRPC port, one administrators' port, one state in shared memory
                  └── ...         ┘
 
-It speaks no gRPC and decides nothing. It owns the state: writes which deployments can answer, and gives back what a dead front end held.
+It speaks no gRPC and decides nothing. It owns the state: writes what the configuration grants and which deployments can answer, gives
+back what a dead front end held, and keeps it in step with other machines.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from tierway_server.flow.grants import new_state, state_bytes
 from tierway_server.http import app as http_app
 from tierway_server.local_socket import Frames, GarbledError, Listener, asking
 from tierway_server.ports import listening, reserved, warn_of_exposure
+from tierway_server.sharing import start_sharing
 from tierway_server.stops import Stops
 from tierway_server.telemetry.counting import SinceReset
 from tierway_server.telemetry.families import Collected, Families, Merged, collect, families_decoder, merge
@@ -79,6 +81,7 @@ class Supervisor:
         self._memory = SharedMemory(state_bytes(self.table, workers))
         self.state = new_state(self.table, workers=workers, buffer=self._memory.buffer)
         self.metrics = Metrics()
+        self.keeper = start_sharing(config, environ, self.table, self.state, self.metrics.registry)
         # What would stop every front end is found here, once, before anything starts.
         _, calibrator = start_deciding(config, environ, self.table, self.state, Prefixes(), self.metrics)
         self.is_calibrated = calibrator is not None
@@ -130,7 +133,12 @@ class Supervisor:
         listener = listening(parse_address(settings.http_listen))
         self._holders.append(listener)
         self.addresses["http"] = Address(*listener.getsockname()[:2])
-        app = http_app.build(lambda: self.is_ready, lambda: self._is_draining, self._collected)
+        app = http_app.build(
+            lambda: self.is_ready,
+            lambda: self._is_draining,
+            self._collected,
+            lambda: self.keeper.degraded if self.keeper else "",
+        )
         self._http = http_app.HttpServer(app, listener)
         warn_of_exposure(self.addresses)
 
@@ -168,6 +176,8 @@ class Supervisor:
         http = asyncio.create_task(self._http.run_until_stopped(), name="http")
         watching = [asyncio.create_task(engine.run(), name=f"engine {engine.name}") for engine in self.engines.all]
         watching += [asyncio.create_task(self._greet()), asyncio.create_task(self._keep_counting())]
+        if self.keeper is not None:
+            watching.append(asyncio.create_task(self.keeper.run(), name="shared state"))
         host = asyncio.create_task(self._host.run(), name=self._host.name)
         workers = [asyncio.create_task(worker.run(), name=worker.name) for worker in self._workers]
         told: asyncio.Task[Any] = asyncio.create_task(stops.drain.wait())
@@ -186,6 +196,8 @@ class Supervisor:
             for task in (told, host, *watching):
                 task.cancel()
             ends += await asyncio.gather(host, told, http, *watching, return_exceptions=True)
+            if self.keeper is not None:
+                await self.keeper.leave()
             self.close()
         for failure in ends:
             if isinstance(failure, CannotStartError):

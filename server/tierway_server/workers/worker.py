@@ -12,7 +12,7 @@ import uvloop
 
 from tierway_server.app import Process
 from tierway_server.config import ConfigError, build_table, parse_address
-from tierway_server.flow.grants import new_state, state_bytes
+from tierway_server.flow.grants import joined_state, state_bytes
 from tierway_server.local_socket import Frames, Listener, asking
 from tierway_server.rpc.server import PortError
 from tierway_server.stops import Stops
@@ -38,7 +38,7 @@ async def work(assignment: Assignment) -> None:
     seat = Seat(
         worker=assignment.worker,
         socket=assignment.socket,
-        state=new_state(table, workers=config.server.workers, worker=assignment.worker, buffer=memory.buffer),
+        state=joined_state(table, workers=config.server.workers, worker=assignment.worker, buffer=memory.buffer),
         addresses={name: parse_address(text) for name, text in assignment.addresses.items()},
         started_s=assignment.started_s,
     )

@@ -124,6 +124,7 @@ def test_face_is_frozen():
         "Address", "ClassifierConfig", "Config", "ConfigError", "ConstitutionConfig", "DeploymentConfig", "EMBEDDED",
         "ENGINE_PROVIDER", "EngineConfig", "ExpectedOutputConfig", "FloorsConfig", "GovernanceConfig", "LimitsConfig",
         "ModelConfig", "PriceConfig", "Problem", "ProviderConfig", "ReferenceUnresolvedError", "RestartConfig",
-        "RoutingConfig", "ServerConfig", "build_table", "calibration_path", "chains", "default_path", "json_schema", "load",
+        "RoutingConfig", "ServerConfig", "SharedStateConfig", "build_table", "calibration_path", "chains", "default_path",
+        "json_schema", "load",
         "load_weights", "parse", "parse_address", "redacted", "resolve_secret", "resolve_weights", "unavailable_reason",
     ]  # fmt: skip

@@ -1,0 +1,102 @@
+import asyncio
+
+from tests.shared.redis_server import RedisServer
+from tests.shared.replicas import LIMIT, Replica, replicas, table
+
+RATE, BURST = 50.0, 10
+
+
+def take_all(replica: Replica) -> int:
+    taken = 0
+    while replica.state.take(LIMIT, replica.now_ns) == 0:
+        taken += 1
+    return taken
+
+
+async def test_what_one_took_the_others_wait_for(server: RedisServer):
+    async with replicas(server.url, table(requests=1, burst=5), 2) as [one, other]:
+        await one.keeper.round()
+        assert take_all(one) == 5
+        await one.keeper.round()
+        await other.keeper.round()
+        assert take_all(other) == 0
+
+
+async def test_replicas_grant_no_more_than_one_but_for_the_stated_excess(server: RedisServer):
+    count = 3
+    async with replicas(server.url, table(requests=RATE, burst=BURST), count) as all_:
+        for replica in all_:
+            await replica.keeper.round()
+        staleness_ns, taken = 0, 0
+        answered = {replica: replica.now_ns for replica in all_}
+        begin_ns = all_[0].now_ns
+        while all_[0].now_ns - begin_ns < 10**9:
+            for replica in all_:
+                taken += take_all(replica)
+                await replica.keeper.round()
+                now_ns = replica.now_ns
+                staleness_ns, answered[replica] = max(staleness_ns, now_ns - answered[replica]), now_ns
+        lasted_s = (all_[0].now_ns - begin_ns) / 1e9
+        excess = (count - 1) * (BURST + 2 * staleness_ns / 1e9 * RATE)
+        assert BURST < taken <= BURST + RATE * lasted_s + excess
+
+
+async def test_an_excess_is_worked_off_before_anybody_is_let_through(server: RedisServer):
+    async with replicas(server.url, table(requests=1, burst=5), 2) as all_:
+        assert [take_all(replica) for replica in all_] == [5, 5]  # neither has heard of the other
+        for replica in (*all_, *all_):
+            await replica.keeper.round()
+        # Ten were taken where five fit: five seconds are owed, and one until the next fits.
+        assert all(5.0 < replica.state.wait_ns(LIMIT, replica.now_ns) / 1e9 <= 6.0 for replica in all_)
+
+
+async def test_alone_a_replica_grants_one_part_of_as_many_as_there_were(server: RedisServer):
+    async with replicas(server.url, table(requests=1, burst=6), 3) as [replica, *others]:
+        for each in (*others, replica):
+            await each.keeper.round()
+        server.kill()
+        while not replica.keeper.is_lost:
+            await replica.keeper.round()
+        assert take_all(replica) == 2
+        assert 2.0 < replica.state.wait_ns(LIMIT, replica.now_ns) / 1e9 <= 3.0
+        server.start()
+        await replica.keeper.round()
+        assert take_all(replica) > 0
+
+
+async def test_alone_a_replica_grants_the_configured_share(server: RedisServer):
+    server.kill()
+    async with replicas(server.url, table(requests=1, burst=8), 1, lost_share=0.25) as [replica]:
+        while not replica.keeper.is_lost:
+            await replica.keeper.round()
+        assert take_all(replica) == 2
+
+
+async def test_what_was_taken_long_ago_is_not_held_against_anybody_on_return(server: RedisServer):
+    # A thousand a second: what was taken while Redis was away is long since worked off.
+    async with replicas(server.url, table(requests=1000, burst=10), 2) as [one, other]:
+        for replica in (one, other):
+            await replica.keeper.round()
+        server.kill()
+        taken = 0
+        while not one.keeper.is_lost or taken < 200:
+            taken += take_all(one)
+            await one.keeper.round()
+        server.start()
+        await one.keeper.round()
+        await other.keeper.round()
+        assert other.state.wait_ns(LIMIT, other.now_ns) < 50 * 10**6
+
+
+async def test_a_server_that_forgot_is_not_told_of_old_takes_again(server: RedisServer):
+    async with replicas(server.url, table(requests=1, burst=5), 2) as [one, other]:
+        await one.keeper.round()
+        take_all(one)
+        await one.keeper.round()
+        server.kill()
+        server.forget()
+        server.start()
+        async with asyncio.timeout(10):
+            while not (await one.keeper.round() and await other.keeper.round()):
+                pass
+        assert take_all(other) == 5
