@@ -20,7 +20,7 @@ from tests.server.fleet import Document, five_tiers, only
 from tests.server.granting import HOUR_S, at_once, picousd, sharing_by, standing_of
 from tests.server.refusal import refused
 from tests.server.running import RunningServer, until
-from tests.server.test_workers import WORKERS, lives, patient
+from tests.server.test_workers import WORKERS, lives
 from tests.server.test_workers import serving as serving_with_workers
 from tests.server.test_workers import until as until_of_processes
 from tests.shared.redis_server import RedisServer
@@ -203,7 +203,7 @@ async def test_without_redis_answers_go_on_with_the_share_and_are_told_when_it_i
 async def test_workers_share_through_their_supervisor_and_count_as_one(
     redis_server: RedisServer, serve: Serve, tmp_path: Path
 ) -> None:
-    document = limited(spending(PLENTY_PICOUSD, patient(only(five_tiers(), "premium"))))
+    document = limited(spending(PLENTY_PICOUSD, only(five_tiers(), "premium")))
     document["limits"]["all"]["burst"] = 1_000
     document["engines"]["premium"]["queue_size"] = 1_000
     document = quick(document, tmp_path, redis_server)
