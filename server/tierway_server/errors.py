@@ -14,17 +14,26 @@
     ├── UnknownDeploymentError         DEPLOYMENT_NOT_FOUND          an operator names none of the configuration
     ├── ConstitutionMismatchError      CONSTITUTION_MISMATCH
     ├── ClassifierOffError             CLASSIFIER_OFF                the request turns a dial that is not there
+    ├── ContentBlockedError            CONTENT_BLOCKED               a provider refused the prompt for its content
     ├── UnavailableError               (nothing was generated: trying again is safe)
     │   ├── NoDeploymentAvailableError NO_DEPLOYMENT_AVAILABLE
     │   ├── NotReadyError              NOT_READY
     │   ├── BreakerOpenError           BREAKER_OPEN
     │   ├── QueueFullError             QUEUE_FULL
     │   ├── DrainingError              DRAINING
-    │   └── EngineLostError            ENGINE_LOST                   before the first token
+    │   ├── EngineLostError            ENGINE_LOST                   before the first token
+    │   └── ProviderError              (a remote provider failed before the first token)
+    │       ├── ProviderUnreachableError  PROVIDER_UNREACHABLE       no connection: refused, no such name, TLS
+    │       ├── ProviderTimeoutError      PROVIDER_TIMEOUT           it connected, and was silent for too long
+    │       ├── ProviderOverloadedError   PROVIDER_OVERLOADED        429, 503, 529: it asks to be left alone for a while
+    │       └── ProviderFailedError       PROVIDER_FAILED            any other 5xx, or an answer that is none
     ├── DeadlineError                  DEADLINE_EXCEEDED
     │   └── DeadlineTooShortError      DEADLINE_TOO_SHORT            nothing is predicted to answer in time
     └── InternalError                  INTERNAL
-        └── StreamBrokenError          ENGINE_LOST                   after the first token
+        ├── StreamBrokenError          ENGINE_LOST                   after the first token
+        ├── ProviderAuthError          PROVIDER_AUTH                 a provider rejects our key
+        ├── ProviderQuotaError         PROVIDER_QUOTA                our account there has no money or no quota left
+        └── ProviderRejectedError      PROVIDER_REJECTED             it rejects what we made of the request, or knows no such model
 
     ModelUnavailableError              an engine cannot start; for the operator, never for a client
 
@@ -194,6 +203,45 @@ class EngineLostError(UnavailableError):
     reason = "ENGINE_LOST"
 
 
+class ProviderError(UnavailableError):
+    """A remote provider failed before the first token. `metadata["provider"]` names it.
+
+    `retry_after_s` is what it asked for, if it did.
+    """
+
+    reason = "PROVIDER_FAILED"
+
+
+class ProviderUnreachableError(ProviderError):
+    """No connection to the provider: refused, no such name, TLS."""
+
+    reason = "PROVIDER_UNREACHABLE"
+
+
+class ProviderTimeoutError(ProviderError):
+    """The provider was silent for too long."""
+
+    reason = "PROVIDER_TIMEOUT"
+
+
+class ProviderOverloadedError(ProviderError):
+    """The provider asks to be left alone for a while: too many requests, or too much load."""
+
+    reason = "PROVIDER_OVERLOADED"
+
+
+class ProviderFailedError(ProviderError):
+    """The provider failed by a fault of its own, or what came is no answer."""
+
+    reason = "PROVIDER_FAILED"
+
+
+class ContentBlockedError(TierwayError):
+    """A provider refused the prompt for its content, before any token. Another provider's answer would go around that refusal."""
+
+    reason = "CONTENT_BLOCKED"
+
+
 class DeadlineError(TierwayError):
     """The request's time, or the server's limit for it, has run out."""
 
@@ -216,6 +264,27 @@ class StreamBrokenError(InternalError):
     """The engine died after the first token."""
 
     reason = "ENGINE_LOST"
+
+
+class ProviderAuthError(InternalError):
+    """A provider rejects our key: the operator's affair, never the caller's."""
+
+    reason = "PROVIDER_AUTH"
+    can_fall_back = True
+
+
+class ProviderQuotaError(InternalError):
+    """Our account with a provider has no money or no quota left: likewise."""
+
+    reason = "PROVIDER_QUOTA"
+    can_fall_back = True
+
+
+class ProviderRejectedError(InternalError):
+    """A provider rejects what we made of the request, or does not know the model that the configuration names."""
+
+    reason = "PROVIDER_REJECTED"
+    can_fall_back = True
 
 
 class ModelUnavailableError(Exception):

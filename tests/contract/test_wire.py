@@ -13,7 +13,7 @@ from tierway_core import Decision, Request, Router, State
 from tierway_server.backends.base import Chunk, FinishReason, TokenLogprob, Usage
 from tierway_server.config import build_table, parse
 from tierway_server.errors import InvalidRequestError, NoDeploymentAvailableError, UnknownModelError
-from tierway_server.flow.events import Attempt, Delta, Event, FellBack, Finished, Started, Timings
+from tierway_server.flow.events import Attempt, Delta, Event, Finished, Outcome, Started, Timings, Tried
 from tierway_server.rpc import encode, status
 
 TABLE = build_table(parse(five_tiers()))
@@ -30,12 +30,12 @@ def decision() -> Decision:
 
 def events() -> dict[str, Event]:
     logprob = TokenLogprob("Ja", -0.25, (("Ja", -0.25), ("Nein", -1.5)))
-    attempts = (Attempt("nano", "nano@nano", "ENGINE_LOST"), Attempt("fast", "fast@fast"))
+    attempts = (Attempt("nano", "nano@nano", Outcome.FELL_BACK, "ENGINE_LOST"), Attempt("fast", "fast@fast"))
     return {
         "started": Started(decision()),
         "delta": Delta(Chunk("é", 1)),
         "delta_logprobs": Delta(Chunk("Ja", 1, (logprob,))),
-        "attempt": FellBack(attempts[0]),
+        "attempt": Tried(attempts[0]),
         "finished": Finished(
             Usage(300, 100, 5), 123_456_789, Timings(0.000005, 0.25, 1.5), FinishReason.LENGTH, attempts
         ),

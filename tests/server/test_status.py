@@ -43,6 +43,7 @@ CODES = {
         "COST_CEILING",
         "CONSTITUTION_MISMATCH",
         "CLASSIFIER_OFF",
+        "CONTENT_BLOCKED",
     },
     "UNAVAILABLE": {
         "UNAVAILABLE",
@@ -52,9 +53,13 @@ CODES = {
         "QUEUE_FULL",
         "DRAINING",
         "ENGINE_LOST",
+        "PROVIDER_UNREACHABLE",
+        "PROVIDER_TIMEOUT",
+        "PROVIDER_OVERLOADED",
+        "PROVIDER_FAILED",
     },
     "DEADLINE_EXCEEDED": {"DEADLINE_EXCEEDED", "DEADLINE_TOO_SHORT"},
-    "INTERNAL": {"INTERNAL", "ENGINE_LOST"},
+    "INTERNAL": {"INTERNAL", "ENGINE_LOST", "PROVIDER_AUTH", "PROVIDER_QUOTA", "PROVIDER_REJECTED"},
 }
 
 
@@ -91,9 +96,15 @@ async def test_only_what_may_succeed_elsewhere_falls_back(kind: type[TierwayErro
         "NO_DEPLOYMENT_AVAILABLE",
         "NOT_READY",
         "QUEUE_FULL",
-        "ENGINE_LOST",
-    }
-    assert kind.can_fall_back is (kind.reason in elsewhere and not issubclass(kind, errors.InternalError))
+        "PROVIDER_UNREACHABLE",
+        "PROVIDER_TIMEOUT",
+        "PROVIDER_OVERLOADED",
+        "PROVIDER_FAILED",
+        "PROVIDER_AUTH",
+        "PROVIDER_QUOTA",
+        "PROVIDER_REJECTED",
+    } | ({"ENGINE_LOST"} if issubclass(kind, errors.UnavailableError) else set())
+    assert kind.can_fall_back is (kind.reason in elsewhere)
 
 
 @pytest.mark.parametrize(

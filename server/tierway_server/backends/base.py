@@ -18,6 +18,7 @@ class Role(IntEnum):
     SYSTEM = 1
     USER = 2
     ASSISTANT = 3
+    TOOL = 4
 
 
 class FinishReason(IntEnum):
@@ -26,13 +27,71 @@ class FinishReason(IntEnum):
     STOP = 1
     LENGTH = 2
     CONTENT_FILTER = 3
+    TOOL_CALLS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image that the model looks at: either `data` with its `mime_type`, or the address `uri`, which the provider fetches."""
+
+    data: bytes = b""
+    mime_type: str = ""
+    uri: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call of a function, as a model made it."""
+
+    id: str
+    """Names it in the conversation; unique in the answer."""
+    name: str
+    arguments: str
+    """JSON text, character for character as the model wrote it; not necessarily valid."""
 
 
 class Message(NamedTuple):
-    """One turn of a conversation, its text parts joined by line breaks."""
+    """One turn of a conversation."""
 
     role: Role
     text: str
+    """Its text parts, joined by line breaks."""
+    parts: tuple[str | Image, ...] = ()
+    """Texts and images in their order, where there are images; else empty."""
+    tool_calls: tuple[ToolCall, ...] = ()
+    """What the assistant called in this turn."""
+    tool_call_id: str = ""
+    """The call whose result this is, of Role.TOOL."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool:
+    """A function that the model may call."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+    """JSON Schema of an object; empty: no parameters."""
+
+
+class ToolMode(IntEnum):
+    """How free the model is to call functions; numbers as in the contract."""
+
+    AUTO = 1
+    NONE = 2
+    REQUIRED = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What the model may call, and how free it is to."""
+
+    tools: tuple[Tool, ...]
+    mode: ToolMode = ToolMode.AUTO
+    name: str = ""
+    """The one that must be called; empty: `mode` holds."""
+    parallel: bool | None = None
+    """Whether several may be called in one turn; None: as the model does by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +122,11 @@ class Generation:
     cost_ceiling: CostCeiling | None = None
     json_schema: Mapping[str, Any] | None = None
     """The JSON Schema that the answer must satisfy; an empty one asks for any JSON object. None: free text."""
+    tools: Tools | None = None
+    """What the model may call."""
+    answered: str = ""
+    """What another deployment had answered when it broke off. What is generated goes on after its last character and does not repeat it:
+    as the beginning of the assistant's own turn where the engine can, else by `continuation.asked_to_continue`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +153,8 @@ class Usage:
     cached_input_tokens: int
     """The part of `input_tokens` that came from a prefix cache."""
     output_tokens: int
+    reasoning_tokens: int = 0
+    """The part of `output_tokens` that was thought and not shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +175,8 @@ class Chunk:
     logprobs: tuple[TokenLogprob, ...] = ()
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    """What the model called; in the last chunk only, each of them whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +216,8 @@ class Backend(Protocol):
             StreamBrokenError: it died later.
             ContextTooLongError: the prompt does not fit.
             InvalidRequestError: it cannot do what `sampling` or `json_schema` asks for.
+            ProviderError: a remote provider failed before the first chunk; see its kinds.
+            ContentBlockedError: a provider refused the prompt for its content.
 
         """
 

@@ -25,7 +25,7 @@ from tierway_server.errors import (
     UnsatisfiableError,
 )
 from tierway_server.flow.admission import Admission
-from tierway_server.flow.events import Attempt, Delta, Event, FellBack, Finished, Started, Timings
+from tierway_server.flow.events import Attempt, Delta, Event, Finished, Outcome, Started, Timings, Tried
 from tierway_server.flow.tries import price_picousd
 from tierway_server.telemetry.metrics import Metrics
 
@@ -94,7 +94,7 @@ class Answerer:
                             is_announced = True
                             yield Started(job.decision)
                             for failed in failures:
-                                yield FellBack(failed)
+                                yield Tried(failed)
                         last, chunk = None, await first
                         first_token_s = self._clock()
                         while chunk is not None:
@@ -111,10 +111,10 @@ class Answerer:
                 )
                 if first_token_s or not failure.can_fall_back or index == chain[-1]:
                     raise
-                failures.append(Attempt(attempt.model, attempt.deployment, failure.reason))
+                failures.append(Attempt(attempt.model, attempt.deployment, Outcome.FELL_BACK, failure.reason))
                 self._metrics.fell_back(attempt.model, failure.reason)
                 if is_announced:
-                    yield FellBack(failures[-1])
+                    yield Tried(failures[-1])
 
     def _generation(self, job: Job, index: int, tries: int) -> Generation:
         model = self._table.deployments[index].model

@@ -1,4 +1,4 @@
-"""The events of one answer, in order: `Started` once, then `Delta` and `FellBack` as they come, `Finished` once.
+"""The events of one answer, in order: `Started` once, then `Delta` and `Tried` as they come, `Finished` once.
 
 `Stream` sends them as they are, `Execute` folds them into one reply.
 """
@@ -6,18 +6,39 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 
 from tierway_core import Decision
 from tierway_server.backends.base import Chunk, FinishReason, Usage
 
 
+class Outcome(IntEnum):
+    """How a try ended; numbers as in the contract."""
+
+    ANSWERED = 1
+    FELL_BACK = 2
+    """Failed before its first token."""
+    BROKE_OFF = 3
+    """Failed after it; the next goes on where it ended."""
+    ESCALATED = 4
+    """Seemed weak, and is asked again one tier up."""
+    OUTRUN = 5
+    """Another that was asked at the same time was faster."""
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try at an answer. An empty `reason` means that it answered."""
+    """One try at an answer."""
 
     model: str
     deployment: str
+    outcome: Outcome = Outcome.ANSWERED
     reason: str = ""
+    """The ErrorInfo reason of its failure; empty where it did not fail."""
+    text_characters: int = 0
+    """Characters of the answer's text that had been passed on when it ended."""
+    cost_picousd: int = 0
+    """What it cost; estimated where the provider did not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +66,8 @@ class Delta:
 
 
 @dataclass(frozen=True, slots=True)
-class FellBack:
-    """A try ended without an answer, and the next one begins."""
+class Tried:
+    """A try ended without the answer, or without the rest of it, and the next one begins."""
 
     attempt: Attempt
 
@@ -56,10 +77,17 @@ class Finished:
     """The answer is complete."""
 
     usage: Usage
+    """The sum of all attempts'."""
     cost_picousd: int
+    """Likewise."""
     timings: Timings
     finish_reason: FinishReason
     attempts: tuple[Attempt, ...]
+    """In order; the last one answered."""
+    confidence: float | None = None
+    """How sure the model seems of the answer, 0 to 1; None while nothing measures it."""
+    is_cached: bool = False
+    """Whether it was generated for another request, and cost nothing here."""
 
 
-Event = Started | Delta | FellBack | Finished
+Event = Started | Delta | Tried | Finished

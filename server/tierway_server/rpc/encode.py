@@ -11,7 +11,7 @@ from tierway.v1 import router_service_pb2 as router_pb
 from tierway.v1 import types_pb2 as types_pb
 from tierway_core import Decision, Reason, Table, explain
 from tierway_server.backends.base import TokenLogprob, Usage
-from tierway_server.flow.events import Attempt, Delta, Event, FellBack, Finished, Started, Timings
+from tierway_server.flow.events import Attempt, Delta, Event, Finished, Started, Timings, Tried
 
 PICO = 1e-12
 
@@ -211,7 +211,7 @@ def event_message(
             started = router_pb.StreamStarted(constitution_hash=constitution_hash, request_id=request_id)
             started.decision.MergeFromString(decisions.encode(decision, decision_id))
             return router_pb.StreamResponse(started=started)
-        case FellBack(attempt):
+        case Tried(attempt):
             return router_pb.StreamResponse(attempt=attempt_message(attempt))
         case Finished():
             return router_pb.StreamResponse(
@@ -222,14 +222,22 @@ def event_message(
                     finish_reason=int(event.finish_reason),  # type: ignore[arg-type]
                     attempts=[attempt_message(attempt) for attempt in event.attempts],
                     constitution_hash=constitution_hash,
+                    confidence=event.confidence,
+                    cached=event.is_cached,
                 )
             )
 
 
 def attempt_message(attempt: Attempt) -> types_pb.Attempt:
     """One try at an answer."""
-    outcome = types_pb.ATTEMPT_OUTCOME_FELL_BACK if attempt.reason else types_pb.ATTEMPT_OUTCOME_ANSWERED
-    return types_pb.Attempt(model=attempt.model, deployment=attempt.deployment, outcome=outcome, reason=attempt.reason)
+    return types_pb.Attempt(
+        model=attempt.model,
+        deployment=attempt.deployment,
+        outcome=int(attempt.outcome),  # type: ignore[arg-type]  # open enums are ints
+        reason=attempt.reason,
+        text_characters=attempt.text_characters,
+        cost_usd=attempt.cost_picousd * PICO,
+    )
 
 
 def usage_message(usage: Usage) -> types_pb.Usage:
@@ -238,6 +246,7 @@ def usage_message(usage: Usage) -> types_pb.Usage:
         input_tokens=usage.input_tokens,
         cached_input_tokens=usage.cached_input_tokens,
         output_tokens=usage.output_tokens,
+        reasoning_tokens=usage.reasoning_tokens,
     )
 
 

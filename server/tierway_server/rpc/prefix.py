@@ -30,8 +30,12 @@ def _key(messages: Sequence[Message]) -> int:
     if not messages:
         return 0
     digest = blake2b(digest_size=8)
-    for role, text in messages:
-        encoded = text.encode()
-        digest.update(b"%d %d " % (role, len(encoded)))
+    for message in messages:
+        encoded = message.text.encode()
+        digest.update(b"%d %d " % (message.role, len(encoded)))
         digest.update(encoded)
+        if any(message[2:]):  # images and tool calls
+            rest = repr(message[2:]).encode()
+            digest.update(b"%d " % len(rest))
+            digest.update(rest)
     return int.from_bytes(digest.digest())

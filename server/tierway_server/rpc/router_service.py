@@ -159,6 +159,9 @@ class RouterService:
                         reply.timings.CopyFrom(encode.timings_message(event.timings))
                         reply.finish_reason = int(event.finish_reason)  # type: ignore[assignment]  # open enums are ints
                         reply.attempts.extend(map(encode.attempt_message, event.attempts))
+                        reply.cached = event.is_cached
+                        if event.confidence is not None:
+                            reply.confidence = event.confidence
         reply.text = "".join(texts)
         return reply.SerializeToString()
 

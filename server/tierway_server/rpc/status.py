@@ -11,6 +11,7 @@ from tierway_server.errors import (
     BudgetExhaustedError,
     ClassifierOffError,
     ConstitutionMismatchError,
+    ContentBlockedError,
     DeadlineError,
     InternalError,
     InvalidRequestError,
@@ -35,6 +36,7 @@ CODES: dict[type[TierwayError], grpc.StatusCode] = {
     UnsatisfiableError: grpc.StatusCode.FAILED_PRECONDITION,
     ConstitutionMismatchError: grpc.StatusCode.FAILED_PRECONDITION,
     ClassifierOffError: grpc.StatusCode.FAILED_PRECONDITION,
+    ContentBlockedError: grpc.StatusCode.FAILED_PRECONDITION,
     UnavailableError: grpc.StatusCode.UNAVAILABLE,
     DeadlineError: grpc.StatusCode.DEADLINE_EXCEEDED,
     InternalError: grpc.StatusCode.INTERNAL,
@@ -85,7 +87,7 @@ def status_of(error: TierwayError, request_id: str) -> status_pb2.Status:
             subject=f"{kind}:{error.metadata.get(kind, '')}", description=error.message
         )
         details.append(error_details_pb2.QuotaFailure(violations=[exceeded]))
-    elif isinstance(error, UnsatisfiableError | ConstitutionMismatchError | ClassifierOffError):
+    elif isinstance(error, UnsatisfiableError | ConstitutionMismatchError | ClassifierOffError | ContentBlockedError):
         unmet = error_details_pb2.PreconditionFailure.Violation(
             type=error.reason, subject=error.field, description=error.message
         )

@@ -126,7 +126,7 @@ class ExecuteRequest(_message.Message):
     def __init__(self, query: _Optional[_Union[_types_pb2.Query, _Mapping]] = ..., preferences: _Optional[_Union[_types_pb2.Preferences, _Mapping]] = ..., sampling: _Optional[_Union[_types_pb2.Sampling, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class ExecuteResponse(_message.Message):
-    __slots__ = ("decision", "constitution_hash", "request_id", "text", "usage", "cost_usd", "timings", "finish_reason", "attempts", "logprobs")
+    __slots__ = ("decision", "constitution_hash", "request_id", "text", "usage", "cost_usd", "timings", "finish_reason", "attempts", "logprobs", "tool_calls", "confidence", "cached")
     DECISION_FIELD_NUMBER: _ClassVar[int]
     CONSTITUTION_HASH_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
@@ -137,6 +137,9 @@ class ExecuteResponse(_message.Message):
     FINISH_REASON_FIELD_NUMBER: _ClassVar[int]
     ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     LOGPROBS_FIELD_NUMBER: _ClassVar[int]
+    TOOL_CALLS_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    CACHED_FIELD_NUMBER: _ClassVar[int]
     decision: _types_pb2.Decision
     constitution_hash: str
     request_id: str
@@ -147,7 +150,10 @@ class ExecuteResponse(_message.Message):
     finish_reason: _types_pb2.FinishReason
     attempts: _containers.RepeatedCompositeFieldContainer[_types_pb2.Attempt]
     logprobs: _containers.RepeatedCompositeFieldContainer[_types_pb2.TokenLogprob]
-    def __init__(self, decision: _Optional[_Union[_types_pb2.Decision, _Mapping]] = ..., constitution_hash: _Optional[str] = ..., request_id: _Optional[str] = ..., text: _Optional[str] = ..., usage: _Optional[_Union[_types_pb2.Usage, _Mapping]] = ..., cost_usd: _Optional[float] = ..., timings: _Optional[_Union[_types_pb2.Timings, _Mapping]] = ..., finish_reason: _Optional[_Union[_types_pb2.FinishReason, str]] = ..., attempts: _Optional[_Iterable[_Union[_types_pb2.Attempt, _Mapping]]] = ..., logprobs: _Optional[_Iterable[_Union[_types_pb2.TokenLogprob, _Mapping]]] = ...) -> None: ...
+    tool_calls: _containers.RepeatedCompositeFieldContainer[_types_pb2.ToolCall]
+    confidence: float
+    cached: bool
+    def __init__(self, decision: _Optional[_Union[_types_pb2.Decision, _Mapping]] = ..., constitution_hash: _Optional[str] = ..., request_id: _Optional[str] = ..., text: _Optional[str] = ..., usage: _Optional[_Union[_types_pb2.Usage, _Mapping]] = ..., cost_usd: _Optional[float] = ..., timings: _Optional[_Union[_types_pb2.Timings, _Mapping]] = ..., finish_reason: _Optional[_Union[_types_pb2.FinishReason, str]] = ..., attempts: _Optional[_Iterable[_Union[_types_pb2.Attempt, _Mapping]]] = ..., logprobs: _Optional[_Iterable[_Union[_types_pb2.TokenLogprob, _Mapping]]] = ..., tool_calls: _Optional[_Iterable[_Union[_types_pb2.ToolCall, _Mapping]]] = ..., confidence: _Optional[float] = ..., cached: _Optional[bool] = ...) -> None: ...
 
 class StreamRequest(_message.Message):
     __slots__ = ("query", "preferences", "sampling", "request_id")
@@ -174,14 +180,16 @@ class StreamResponse(_message.Message):
     def __init__(self, delta: _Optional[_Union[StreamDelta, _Mapping]] = ..., started: _Optional[_Union[StreamStarted, _Mapping]] = ..., attempt: _Optional[_Union[_types_pb2.Attempt, _Mapping]] = ..., finished: _Optional[_Union[StreamFinished, _Mapping]] = ...) -> None: ...
 
 class StreamDelta(_message.Message):
-    __slots__ = ("text", "token_count", "logprobs")
+    __slots__ = ("text", "token_count", "logprobs", "tool_calls")
     TEXT_FIELD_NUMBER: _ClassVar[int]
     TOKEN_COUNT_FIELD_NUMBER: _ClassVar[int]
     LOGPROBS_FIELD_NUMBER: _ClassVar[int]
+    TOOL_CALLS_FIELD_NUMBER: _ClassVar[int]
     text: str
     token_count: int
     logprobs: _containers.RepeatedCompositeFieldContainer[_types_pb2.TokenLogprob]
-    def __init__(self, text: _Optional[str] = ..., token_count: _Optional[int] = ..., logprobs: _Optional[_Iterable[_Union[_types_pb2.TokenLogprob, _Mapping]]] = ...) -> None: ...
+    tool_calls: _containers.RepeatedCompositeFieldContainer[_types_pb2.ToolCall]
+    def __init__(self, text: _Optional[str] = ..., token_count: _Optional[int] = ..., logprobs: _Optional[_Iterable[_Union[_types_pb2.TokenLogprob, _Mapping]]] = ..., tool_calls: _Optional[_Iterable[_Union[_types_pb2.ToolCall, _Mapping]]] = ...) -> None: ...
 
 class StreamStarted(_message.Message):
     __slots__ = ("decision", "constitution_hash", "request_id")
@@ -194,7 +202,7 @@ class StreamStarted(_message.Message):
     def __init__(self, decision: _Optional[_Union[_types_pb2.Decision, _Mapping]] = ..., constitution_hash: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class StreamFinished(_message.Message):
-    __slots__ = ("usage", "cost_usd", "timings", "finish_reason", "confidence", "attempts", "constitution_hash")
+    __slots__ = ("usage", "cost_usd", "timings", "finish_reason", "confidence", "attempts", "constitution_hash", "cached")
     USAGE_FIELD_NUMBER: _ClassVar[int]
     COST_USD_FIELD_NUMBER: _ClassVar[int]
     TIMINGS_FIELD_NUMBER: _ClassVar[int]
@@ -202,6 +210,7 @@ class StreamFinished(_message.Message):
     CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
     ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     CONSTITUTION_HASH_FIELD_NUMBER: _ClassVar[int]
+    CACHED_FIELD_NUMBER: _ClassVar[int]
     usage: _types_pb2.Usage
     cost_usd: float
     timings: _types_pb2.Timings
@@ -209,7 +218,8 @@ class StreamFinished(_message.Message):
     confidence: float
     attempts: _containers.RepeatedCompositeFieldContainer[_types_pb2.Attempt]
     constitution_hash: str
-    def __init__(self, usage: _Optional[_Union[_types_pb2.Usage, _Mapping]] = ..., cost_usd: _Optional[float] = ..., timings: _Optional[_Union[_types_pb2.Timings, _Mapping]] = ..., finish_reason: _Optional[_Union[_types_pb2.FinishReason, str]] = ..., confidence: _Optional[float] = ..., attempts: _Optional[_Iterable[_Union[_types_pb2.Attempt, _Mapping]]] = ..., constitution_hash: _Optional[str] = ...) -> None: ...
+    cached: bool
+    def __init__(self, usage: _Optional[_Union[_types_pb2.Usage, _Mapping]] = ..., cost_usd: _Optional[float] = ..., timings: _Optional[_Union[_types_pb2.Timings, _Mapping]] = ..., finish_reason: _Optional[_Union[_types_pb2.FinishReason, str]] = ..., confidence: _Optional[float] = ..., attempts: _Optional[_Iterable[_Union[_types_pb2.Attempt, _Mapping]]] = ..., constitution_hash: _Optional[str] = ..., cached: _Optional[bool] = ...) -> None: ...
 
 class ListModelsRequest(_message.Message):
     __slots__ = ("page_size", "page_token")

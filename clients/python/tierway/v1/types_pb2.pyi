@@ -17,6 +17,21 @@ class Role(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ROLE_SYSTEM: _ClassVar[Role]
     ROLE_USER: _ClassVar[Role]
     ROLE_ASSISTANT: _ClassVar[Role]
+    ROLE_TOOL: _ClassVar[Role]
+
+class ToolMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    TOOL_MODE_UNSPECIFIED: _ClassVar[ToolMode]
+    TOOL_MODE_AUTO: _ClassVar[ToolMode]
+    TOOL_MODE_NONE: _ClassVar[ToolMode]
+    TOOL_MODE_REQUIRED: _ClassVar[ToolMode]
+
+class Priority(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PRIORITY_UNSPECIFIED: _ClassVar[Priority]
+    PRIORITY_INTERACTIVE: _ClassVar[Priority]
+    PRIORITY_NORMAL: _ClassVar[Priority]
+    PRIORITY_BATCH: _ClassVar[Priority]
 
 class Label(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -78,6 +93,7 @@ class ReasonCode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_CODE_EXPERIMENT: _ClassVar[ReasonCode]
     REASON_CODE_STRATEGY: _ClassVar[ReasonCode]
     REASON_CODE_BUDGET_LOW: _ClassVar[ReasonCode]
+    REASON_CODE_FILTERED_UNSUPPORTED: _ClassVar[ReasonCode]
 
 class FinishReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -85,16 +101,29 @@ class FinishReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     FINISH_REASON_STOP: _ClassVar[FinishReason]
     FINISH_REASON_LENGTH: _ClassVar[FinishReason]
     FINISH_REASON_CONTENT_FILTER: _ClassVar[FinishReason]
+    FINISH_REASON_TOOL_CALLS: _ClassVar[FinishReason]
 
 class AttemptOutcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     ATTEMPT_OUTCOME_UNSPECIFIED: _ClassVar[AttemptOutcome]
     ATTEMPT_OUTCOME_ANSWERED: _ClassVar[AttemptOutcome]
     ATTEMPT_OUTCOME_FELL_BACK: _ClassVar[AttemptOutcome]
+    ATTEMPT_OUTCOME_BROKE_OFF: _ClassVar[AttemptOutcome]
+    ATTEMPT_OUTCOME_ESCALATED: _ClassVar[AttemptOutcome]
+    ATTEMPT_OUTCOME_OUTRUN: _ClassVar[AttemptOutcome]
 ROLE_UNSPECIFIED: Role
 ROLE_SYSTEM: Role
 ROLE_USER: Role
 ROLE_ASSISTANT: Role
+ROLE_TOOL: Role
+TOOL_MODE_UNSPECIFIED: ToolMode
+TOOL_MODE_AUTO: ToolMode
+TOOL_MODE_NONE: ToolMode
+TOOL_MODE_REQUIRED: ToolMode
+PRIORITY_UNSPECIFIED: Priority
+PRIORITY_INTERACTIVE: Priority
+PRIORITY_NORMAL: Priority
+PRIORITY_BATCH: Priority
 LABEL_UNSPECIFIED: Label
 LABEL_SIMPLE: Label
 LABEL_MEDIUM: Label
@@ -144,33 +173,44 @@ REASON_CODE_RULE: ReasonCode
 REASON_CODE_EXPERIMENT: ReasonCode
 REASON_CODE_STRATEGY: ReasonCode
 REASON_CODE_BUDGET_LOW: ReasonCode
+REASON_CODE_FILTERED_UNSUPPORTED: ReasonCode
 FINISH_REASON_UNSPECIFIED: FinishReason
 FINISH_REASON_STOP: FinishReason
 FINISH_REASON_LENGTH: FinishReason
 FINISH_REASON_CONTENT_FILTER: FinishReason
+FINISH_REASON_TOOL_CALLS: FinishReason
 ATTEMPT_OUTCOME_UNSPECIFIED: AttemptOutcome
 ATTEMPT_OUTCOME_ANSWERED: AttemptOutcome
 ATTEMPT_OUTCOME_FELL_BACK: AttemptOutcome
+ATTEMPT_OUTCOME_BROKE_OFF: AttemptOutcome
+ATTEMPT_OUTCOME_ESCALATED: AttemptOutcome
+ATTEMPT_OUTCOME_OUTRUN: AttemptOutcome
 
 class Query(_message.Message):
-    __slots__ = ("prompt", "messages", "tools", "response_format")
+    __slots__ = ("prompt", "messages", "tools", "response_format", "tool_choice")
     PROMPT_FIELD_NUMBER: _ClassVar[int]
     MESSAGES_FIELD_NUMBER: _ClassVar[int]
     TOOLS_FIELD_NUMBER: _ClassVar[int]
     RESPONSE_FORMAT_FIELD_NUMBER: _ClassVar[int]
+    TOOL_CHOICE_FIELD_NUMBER: _ClassVar[int]
     prompt: str
     messages: _containers.RepeatedCompositeFieldContainer[Message]
     tools: _containers.RepeatedCompositeFieldContainer[Tool]
     response_format: ResponseFormat
-    def __init__(self, prompt: _Optional[str] = ..., messages: _Optional[_Iterable[_Union[Message, _Mapping]]] = ..., tools: _Optional[_Iterable[_Union[Tool, _Mapping]]] = ..., response_format: _Optional[_Union[ResponseFormat, _Mapping]] = ...) -> None: ...
+    tool_choice: ToolChoice
+    def __init__(self, prompt: _Optional[str] = ..., messages: _Optional[_Iterable[_Union[Message, _Mapping]]] = ..., tools: _Optional[_Iterable[_Union[Tool, _Mapping]]] = ..., response_format: _Optional[_Union[ResponseFormat, _Mapping]] = ..., tool_choice: _Optional[_Union[ToolChoice, _Mapping]] = ...) -> None: ...
 
 class Message(_message.Message):
-    __slots__ = ("role", "parts")
+    __slots__ = ("role", "parts", "tool_calls", "tool_call_id")
     ROLE_FIELD_NUMBER: _ClassVar[int]
     PARTS_FIELD_NUMBER: _ClassVar[int]
+    TOOL_CALLS_FIELD_NUMBER: _ClassVar[int]
+    TOOL_CALL_ID_FIELD_NUMBER: _ClassVar[int]
     role: Role
     parts: _containers.RepeatedCompositeFieldContainer[Part]
-    def __init__(self, role: _Optional[_Union[Role, str]] = ..., parts: _Optional[_Iterable[_Union[Part, _Mapping]]] = ...) -> None: ...
+    tool_calls: _containers.RepeatedCompositeFieldContainer[ToolCall]
+    tool_call_id: str
+    def __init__(self, role: _Optional[_Union[Role, str]] = ..., parts: _Optional[_Iterable[_Union[Part, _Mapping]]] = ..., tool_calls: _Optional[_Iterable[_Union[ToolCall, _Mapping]]] = ..., tool_call_id: _Optional[str] = ...) -> None: ...
 
 class Part(_message.Message):
     __slots__ = ("text", "image")
@@ -200,6 +240,26 @@ class Tool(_message.Message):
     parameters: _struct_pb2.Struct
     def __init__(self, name: _Optional[str] = ..., description: _Optional[str] = ..., parameters: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
 
+class ToolChoice(_message.Message):
+    __slots__ = ("mode", "name", "parallel")
+    MODE_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PARALLEL_FIELD_NUMBER: _ClassVar[int]
+    mode: ToolMode
+    name: str
+    parallel: bool
+    def __init__(self, mode: _Optional[_Union[ToolMode, str]] = ..., name: _Optional[str] = ..., parallel: _Optional[bool] = ...) -> None: ...
+
+class ToolCall(_message.Message):
+    __slots__ = ("id", "name", "arguments")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ARGUMENTS_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    name: str
+    arguments: str
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., arguments: _Optional[str] = ...) -> None: ...
+
 class ResponseFormat(_message.Message):
     __slots__ = ("json_object", "json_schema")
     JSON_OBJECT_FIELD_NUMBER: _ClassVar[int]
@@ -213,7 +273,7 @@ class JsonObject(_message.Message):
     def __init__(self) -> None: ...
 
 class Preferences(_message.Message):
-    __slots__ = ("agent", "task_type", "force_model", "min_tier", "max_tier", "max_cost_usd", "latency_budget", "min_compliance", "cost_quality", "allow_fallback", "allow_escalation", "expected_constitution_hash", "strategy", "regions", "sticky_key")
+    __slots__ = ("agent", "task_type", "force_model", "min_tier", "max_tier", "max_cost_usd", "latency_budget", "min_compliance", "cost_quality", "allow_fallback", "allow_escalation", "expected_constitution_hash", "strategy", "regions", "sticky_key", "allow_takeover", "allow_hedging", "max_cache_age", "priority")
     AGENT_FIELD_NUMBER: _ClassVar[int]
     TASK_TYPE_FIELD_NUMBER: _ClassVar[int]
     FORCE_MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -229,6 +289,10 @@ class Preferences(_message.Message):
     STRATEGY_FIELD_NUMBER: _ClassVar[int]
     REGIONS_FIELD_NUMBER: _ClassVar[int]
     STICKY_KEY_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_TAKEOVER_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_HEDGING_FIELD_NUMBER: _ClassVar[int]
+    MAX_CACHE_AGE_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
     agent: str
     task_type: str
     force_model: str
@@ -244,7 +308,11 @@ class Preferences(_message.Message):
     strategy: str
     regions: _containers.RepeatedScalarFieldContainer[str]
     sticky_key: str
-    def __init__(self, agent: _Optional[str] = ..., task_type: _Optional[str] = ..., force_model: _Optional[str] = ..., min_tier: _Optional[int] = ..., max_tier: _Optional[int] = ..., max_cost_usd: _Optional[float] = ..., latency_budget: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., min_compliance: _Optional[float] = ..., cost_quality: _Optional[float] = ..., allow_fallback: _Optional[bool] = ..., allow_escalation: _Optional[bool] = ..., expected_constitution_hash: _Optional[str] = ..., strategy: _Optional[str] = ..., regions: _Optional[_Iterable[str]] = ..., sticky_key: _Optional[str] = ...) -> None: ...
+    allow_takeover: bool
+    allow_hedging: bool
+    max_cache_age: _duration_pb2.Duration
+    priority: Priority
+    def __init__(self, agent: _Optional[str] = ..., task_type: _Optional[str] = ..., force_model: _Optional[str] = ..., min_tier: _Optional[int] = ..., max_tier: _Optional[int] = ..., max_cost_usd: _Optional[float] = ..., latency_budget: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., min_compliance: _Optional[float] = ..., cost_quality: _Optional[float] = ..., allow_fallback: _Optional[bool] = ..., allow_escalation: _Optional[bool] = ..., expected_constitution_hash: _Optional[str] = ..., strategy: _Optional[str] = ..., regions: _Optional[_Iterable[str]] = ..., sticky_key: _Optional[str] = ..., allow_takeover: _Optional[bool] = ..., allow_hedging: _Optional[bool] = ..., max_cache_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., priority: _Optional[_Union[Priority, str]] = ...) -> None: ...
 
 class Sampling(_message.Message):
     __slots__ = ("temperature", "top_p", "top_k", "max_tokens", "stop", "seed", "presence_penalty", "frequency_penalty", "top_logprobs")
@@ -381,14 +449,16 @@ class Reason(_message.Message):
     def __init__(self, code: _Optional[_Union[ReasonCode, str]] = ..., subject: _Optional[str] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class Usage(_message.Message):
-    __slots__ = ("input_tokens", "cached_input_tokens", "output_tokens")
+    __slots__ = ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens")
     INPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
     CACHED_INPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    REASONING_TOKENS_FIELD_NUMBER: _ClassVar[int]
     input_tokens: int
     cached_input_tokens: int
     output_tokens: int
-    def __init__(self, input_tokens: _Optional[int] = ..., cached_input_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ...) -> None: ...
+    reasoning_tokens: int
+    def __init__(self, input_tokens: _Optional[int] = ..., cached_input_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., reasoning_tokens: _Optional[int] = ...) -> None: ...
 
 class Timings(_message.Message):
     __slots__ = ("decision_time", "time_to_first_token", "total_time")
@@ -401,16 +471,20 @@ class Timings(_message.Message):
     def __init__(self, decision_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., time_to_first_token: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., total_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class Attempt(_message.Message):
-    __slots__ = ("model", "deployment", "outcome", "reason")
+    __slots__ = ("model", "deployment", "outcome", "reason", "text_characters", "cost_usd")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     DEPLOYMENT_FIELD_NUMBER: _ClassVar[int]
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    TEXT_CHARACTERS_FIELD_NUMBER: _ClassVar[int]
+    COST_USD_FIELD_NUMBER: _ClassVar[int]
     model: str
     deployment: str
     outcome: AttemptOutcome
     reason: str
-    def __init__(self, model: _Optional[str] = ..., deployment: _Optional[str] = ..., outcome: _Optional[_Union[AttemptOutcome, str]] = ..., reason: _Optional[str] = ...) -> None: ...
+    text_characters: int
+    cost_usd: float
+    def __init__(self, model: _Optional[str] = ..., deployment: _Optional[str] = ..., outcome: _Optional[_Union[AttemptOutcome, str]] = ..., reason: _Optional[str] = ..., text_characters: _Optional[int] = ..., cost_usd: _Optional[float] = ...) -> None: ...
 
 class TokenLogprob(_message.Message):
     __slots__ = ("token", "logprob", "top")
