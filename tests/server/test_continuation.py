@@ -49,6 +49,12 @@ def test_the_text_so_far_becomes_the_assistants_turn_and_the_rest_is_asked_for()
     assert asked == (*QUESTION, Message(Role.ASSISTANT, ANSWERED), Message(Role.USER, INSTRUCTION))
 
 
+def test_what_the_whole_must_satisfy_is_said_in_words() -> None:
+    *_, last = asked_to_continue(QUESTION, '{"city": "Pa', {"type": "object", "required": ["city"]})
+    assert last.text.startswith(INSTRUCTION)
+    assert last.text.endswith('{"type": "object", "required": ["city"]}')
+
+
 @pytest.mark.parametrize("answered", ["", " ", "\n\n"])
 def test_after_nothing_that_can_be_seen_the_question_itself_is_asked(answered: str) -> None:
     assert asked_to_continue(QUESTION, answered) == QUESTION

@@ -17,8 +17,10 @@ What begins again in other words is no repetition: it is passed on, for nobody c
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator
+import json
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from tierway_server.backends.base import Chunk, Message, Role, TokenLogprob
 
@@ -35,15 +37,31 @@ INSTRUCTION = (
     "of it, do not begin again, do not comment, and do not open a quotation or a code block that is open already."
 )
 
+_JSON = (
+    " Your previous message and this continuation together must be one JSON object that satisfies this JSON Schema: "
+)
 
-def asked_to_continue(messages: tuple[Message, ...], answered: str) -> tuple[Message, ...]:
+
+def asked_to_continue(
+    messages: tuple[Message, ...], answered: str, json_schema: Mapping[str, Any] | None = None
+) -> tuple[Message, ...]:
     """Return the conversation that asks for the rest of an answer of which `answered` is there.
 
     Nothing but white space is as good as nothing: then the conversation itself asks for the answer.
+
+    Args:
+        messages: the conversation.
+        answered: the text so far.
+        json_schema: what the whole answer must satisfy; see `Generation.json_schema`. It has to be said in words here: an engine that
+            is held to it would begin again.
+
     """
     if not answered.strip():
         return messages
-    return (*messages, Message(Role.ASSISTANT, answered), Message(Role.USER, INSTRUCTION))
+    instruction = (
+        INSTRUCTION if json_schema is None else INSTRUCTION + _JSON + json.dumps(json_schema, ensure_ascii=False)
+    )
+    return (*messages, Message(Role.ASSISTANT, answered), Message(Role.USER, instruction))
 
 
 class Continuation:
