@@ -36,7 +36,7 @@ class ProviderConfig(Section):
     """Where the API begins, `http:` or `https:`, with its version: `https://api.groq.com/openai/v1`."""
 
     api_key: str | None = None
-    """Where the key is: `env:NAME` or `file:PATH`, never the key itself. Default: the service asks for none."""
+    """Where the key is: `env:NAME`, `file:PATH` or `vault:PATH#KEY`, never the key itself. Default: the service asks for none."""
 
     availability: Score = 0.99
     """Expected share of the time that it answers, 0 to 1: what `tierway config report` computes with."""
