@@ -72,7 +72,7 @@ class ProviderConfig(Section):
     `https://NAME.openai.azure.com`. Default: the kind's own; `ollama`, `llamacpp` and `vllm` are looked for on this machine."""
 
     api_key: str | None = None
-    """Where the key is: `env:NAME` or `file:PATH`, never the key itself. Default: the service asks for none."""
+    """Where the key is: `env:NAME`, `file:PATH` or `vault:PATH#KEY`, never the key itself. Default: the service asks for none."""
 
     api_version: Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]{1,64}$")] | None = None
     """For `azure`, and required there: the version of its API, such as `2024-10-21`."""
