@@ -65,7 +65,7 @@ class _Buffer:
                     self._wake.set()
                 elif self._timer is None:
                     self._timer = self._loop.call_at(self._due_s, self._ring)
-                while self.chunk is not None and len(self.chunk.text) >= _MOST_CHARACTERS:
+                while self._is_full():
                     self._was_read.clear()
                     await self._was_read.wait()
         finally:
@@ -84,6 +84,9 @@ class _Buffer:
         if self.is_over:
             self._wake.set()
         return chunk
+
+    def _is_full(self) -> bool:
+        return self.chunk is not None and len(self.chunk.text) >= _MOST_CHARACTERS
 
     def _ring(self) -> None:
         self._timer = None

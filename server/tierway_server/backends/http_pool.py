@@ -82,7 +82,7 @@ async def _reset(response: httpx2.Response) -> None:
     stream: Any = response.stream
     while (inner := _inner(stream)) is not None:
         stream = inner
-    # httpcore2 offers no way to do it but its own parts. Where its parts are no longer as they were, tests/server/test_http_pool.py says so.
+    # httpcore2 offers no other way. Where its parts are no longer as they were, tests/server/test_http_pool.py says so.
     with suppress(AttributeError, h2.exceptions.ProtocolError, httpcore2.NetworkError, httpcore2.TimeoutException):
         connection = stream._connection  # noqa: SLF001
         connection._h2_state.reset_stream(response.extensions["stream_id"], h2.errors.ErrorCodes.CANCEL)  # noqa: SLF001
