@@ -14,7 +14,7 @@ def put(document, path, value):
 
 PRICE = ("models", 0, "price_usd_per_million_tokens")
 ADDRESS = 'must be "host:port", such as "127.0.0.1:50051"'
-SECRET = 'must be a reference, "env:NAME" or "file:PATH", never the secret itself'
+SECRET = 'must be a reference, "env:NAME", "file:PATH" or "vault:PATH#KEY", never the secret itself'
 
 CASES = [
     (("servr",), {}, 'servr: unknown key; did you mean "server"?'),
@@ -122,6 +122,8 @@ CASES = [
     ),
     (("providers", "groq", "api_key"), "gsk_hunter2", f"providers.groq.api_key: {SECRET}"),
     (("providers", "groq", "api_key"), "env:gsk-hunter2", f"providers.groq.api_key: {SECRET}"),
+    (("providers", "groq", "api_key"), "vault:hunter2", f"providers.groq.api_key: {SECRET}"),
+    (("providers", "groq", "api_key"), "vault:hunter2?#key", f"providers.groq.api_key: {SECRET}"),
     (("models",), [], "models: must have at least one model"),
     (("models", 0), "small", "models[0]: must be a mapping, not text"),
     (("models", 0, "tier"), 6, "models[0].tier: must be at most 5"),
