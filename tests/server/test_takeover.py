@@ -104,10 +104,19 @@ def seamless(events: Sequence[Event], text: str) -> None:
     assert (last.outcome, last.text_characters) == (Outcome.ANSWERED, len(text))
 
 
-@pytest.mark.parametrize("size", [1, 3])
+def logged(events: Sequence[Event]) -> str:
+    """The text whose log-probabilities the caller was given."""
+    tokens = [entry.token for event in events if isinstance(event, Delta) for entry in event.chunk.logprobs]
+    return "".join(tokens).encode("utf-16", "surrogatepass").decode("utf-16")
+
+
+@pytest.mark.parametrize("size", [1, 3, 4])
 @pytest.mark.parametrize("cut", range(len(units_of(NASTY)) + 1))
 async def test_a_cut_at_every_position(cut: int, size: int) -> None:
-    seamless(await answered([Speaker(NASTY, cut, size=size), Speaker(NASTY, None)]), NASTY)
+    speakers = [Speaker(NASTY, cut, size=size), Speaker(NASTY, None)]
+    events = await answered(speakers, sampling=Sampling(top_logprobs=1))
+    seamless(events, NASTY)
+    assert logged(events) == NASTY
     assert FLEET.is_idle
 
 
@@ -131,9 +140,7 @@ def test_any_number_of_cuts_anywhere(text: str, cuts: list[int], size: int, logp
     sampling = Sampling(top_logprobs=1) if logprobs else Sampling()
     events = asyncio.run(answered(speakers, sampling=sampling))
     seamless(events, text)
-    if logprobs:
-        tokens = [entry.token for event in events if isinstance(event, Delta) for entry in event.chunk.logprobs]
-        assert "".join(tokens).encode("utf-16", "surrogatepass").decode("utf-16") == text
+    assert logged(events) == (text if logprobs else "")
 
 
 class Stopping(Speaker):
