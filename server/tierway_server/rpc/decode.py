@@ -21,6 +21,7 @@ from tierway_server.rpc.decode_conversation import conversation_of, has_image, j
 from tierway_server.rpc.decode_preferences import NO_PREFERENCES, Preferences, preferred
 from tierway_server.rpc.decode_sampling import sampled, schema_of
 from tierway_server.rpc.decode_tools import tools_of
+from tierway_server.rpc.needs import needs_of
 from tierway_server.rpc.prefix import prefix_key
 
 Query = router_pb.RouteRequest | router_pb.ExplainRequest | router_pb.ExecuteRequest | router_pb.StreamRequest
@@ -106,6 +107,7 @@ def asked(request: Query, size_bytes: int, prompt_bytes: int, tenant: str, deadl
         tenant=tenant,
         deadline_s=deadline_s,
         prefix_key=prefix_key(conversation) if len(conversation) > 1 else 0,
+        needs=needs_of(conversation, tools, sampling, json_schema),
         **preferences.core,
     )
     return Asked(conversation, tools, sampling, core, json_schema, preferences)
