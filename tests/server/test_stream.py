@@ -177,7 +177,7 @@ class TestLeaving:
     @pytest.mark.parametrize("produced", [0, 2], ids=["before the first token", "in the middle"])
     async def test_by_deadline(self, server: RunningServer, produced: int) -> None:
         server.engine().script(*["word"] * produced, asyncio.Event(), "never")
-        call = server.router.Stream(stream(), timeout=0.1)
+        call = server.router.Stream(stream(allow_fallback=False), timeout=0.1)
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await remaining(call)
         assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED

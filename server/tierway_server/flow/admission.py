@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 
 from tierway_core import Decision, Prefixes, State, Table
 from tierway_core.cost import estimate_picousd
@@ -27,6 +27,7 @@ from tierway_server.errors import (
 from tierway_server.flow.budgets import Budgets
 from tierway_server.flow.deployments import Deployments
 from tierway_server.flow.limits import Limits
+from tierway_server.flow.priority import Priority
 from tierway_server.flow.tries import Try
 
 _RETRY_AFTER_S = 0.5
@@ -57,17 +58,26 @@ class Admission:
         self._clock = clock
         self._now_ns = now_ns
 
-    @contextmanager
-    def admitted(
-        self, index: int, decision: Decision, give_up_s: float, prefix_keys: Sequence[int] = ()
-    ) -> Iterator[Try]:
-        """A try at a deployment, settled when the block ends.
+    @asynccontextmanager
+    async def admitted(
+        self,
+        index: int,
+        decision: Decision,
+        give_up_s: float,
+        prefix_keys: Sequence[int] = (),
+        *,
+        priority: Priority = Priority.NORMAL,
+        waits: bool = True,
+    ) -> AsyncIterator[Try]:
+        """A try at a deployment, settled when the block ends. Waits for a place, where there is none and `waits`.
 
         Args:
             index: the deployment.
             decision: for whom, and what it is estimated to read and write.
             give_up_s: when the request's time is over, on the server's clock.
             prefix_keys: what stands for the beginnings of prompts that it will hold in its cache.
+            priority: how urgent it is among those that wait for a place.
+            waits: whether it may wait for one at all.
 
         Raises:
             NotReadyError: it cannot answer now.

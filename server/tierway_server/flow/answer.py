@@ -101,7 +101,8 @@ class Answerer:
         if place + 1 < len(walk.ahead):
             patience_s = max(0.0, _SHARE * (walk.job.give_up_s - self._clock()))
         generation = walk.generation(self._table, index)
-        return Run(self._admission, walk.job, self._table.deployments[index], generation, patience_s)
+        # A rival that would have to wait is of no use.
+        return Run(self._admission, walk.job, self._table.deployments[index], generation, patience_s, waits=place == 0)
 
     async def _first(self, walk: Walk, race: Race) -> Chunk:
         """The first chunk, of the run that leads from then on; the first choice may have a rival."""

@@ -25,10 +25,27 @@ ADMITTED: Final = Chunk("", 0)
 class Run:
     """One try under way."""
 
-    __slots__ = ("_admission", "_first", "_generation", "_job", "_patience_s", "chunks", "deployment", "tried")
+    __slots__ = (
+        "_admission",
+        "_first",
+        "_generation",
+        "_job",
+        "_patience_s",
+        "_waits",
+        "chunks",
+        "deployment",
+        "tried",
+    )
 
     def __init__(
-        self, admission: Admission, job: Job, deployment: Deployment, generation: Generation, patience_s: float | None
+        self,
+        admission: Admission,
+        job: Job,
+        deployment: Deployment,
+        generation: Generation,
+        patience_s: float | None,
+        *,
+        waits: bool,
     ) -> None:
         """Prepare a try; nothing happens before `begin` or `first`.
 
@@ -38,6 +55,7 @@ class Run:
             deployment: who is asked.
             generation: for what.
             patience_s: how long to wait for its first token, in seconds from its admission; None: as long as the request has.
+            waits: whether it may wait for its admission.
 
         """
         self._admission = admission
@@ -46,6 +64,7 @@ class Run:
         """Who is asked."""
         self._generation = generation
         self._patience_s = patience_s
+        self._waits = waits
         self._first: asyncio.Task[Chunk] | None = None
         self.tried: Try | None = None
         """Its account; None before its admission."""
@@ -92,7 +111,14 @@ class Run:
 
     async def _chunks(self) -> AsyncGenerator[Chunk, None]:
         job = self._job
-        with self._admission.admitted(self.deployment.index, job.decision, job.give_up_s, job.prefix_keys) as tried:
+        async with self._admission.admitted(
+            self.deployment.index,
+            job.decision,
+            job.give_up_s,
+            job.prefix_keys,
+            priority=job.priority,
+            waits=self._waits,
+        ) as tried:
             self.tried = tried
             yield ADMITTED
             async with aclosing(tried.backend.generate(self._generation)) as chunks:
