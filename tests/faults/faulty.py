@@ -61,13 +61,13 @@ def _replied(reply: Callable[[asyncio.Event], Reply], tls: Callable[[], ssl.SSLC
     return serve
 
 
-def _harmed(kind: Kind, at_byte: Callable[[Reply], int]) -> Any:
-    """Serves a good answer through the fault proxy; after the first token once that has been seen."""
+def _harmed(kind: Kind, when: str, at_byte: Callable[[Reply], int]) -> Any:
+    """Serves a good answer through the fault proxy; after the first token it acts once that has been seen."""
 
     @asynccontextmanager
     async def serve(seen: asyncio.Event) -> AsyncIterator[Faulty]:
         reply = events.stream()
-        fault = Fault(kind=kind, at_byte=at_byte(reply), gate=seen)
+        fault = Fault(kind=kind, at_byte=at_byte(reply), gate=seen if when == AFTER else None)
         async with upstream(reply) as provider, fault_proxy(provider.port) as proxy:
             proxy.default = lambda: fault
             yield Faulty(f"http://127.0.0.1:{proxy.port}/v1", lambda: proxy.accepted)
@@ -130,13 +130,14 @@ ROWS: tuple[Row, ...] = (
     _status(502, "server_error"),
     _status(503, "server_error"),
     _status(529, "overloaded_error"),
-    Row(name="slow headers", when=BEFORE, serve=_harmed(Kind.STALL, lambda _: 20), provider=_IMPATIENT),
-    Row(name="stall in mid-body", when=BEFORE, serve=_harmed(Kind.STALL, _bytes(1)), provider=_IMPATIENT),
-    Row(name="stall in mid-body", when=AFTER, serve=_harmed(Kind.STALL, _bytes(2)), provider=_IMPATIENT),
-    Row(name="cut in mid-event", when=BEFORE, serve=_harmed(Kind.CUT, _bytes(1))),
-    Row(name="cut in mid-event", when=AFTER, serve=_harmed(Kind.CUT, _bytes(2))),
-    Row(name="reset in mid-event", when=AFTER, serve=_harmed(Kind.RESET, _bytes(2))),
-    Row(name="garbled byte", when=AFTER, serve=_harmed(Kind.GARBLE, _bytes(2))),
+    Row(name="slow headers", when=BEFORE, serve=_harmed(Kind.STALL, BEFORE, lambda _: 20), provider=_IMPATIENT),
+    Row(name="stall in mid-body", when=BEFORE, serve=_harmed(Kind.STALL, BEFORE, _bytes(1)), provider=_IMPATIENT),
+    Row(name="stall in mid-body", when=AFTER, serve=_harmed(Kind.STALL, AFTER, _bytes(2)), provider=_IMPATIENT),
+    Row(name="cut in mid-event", when=BEFORE, serve=_harmed(Kind.CUT, BEFORE, _bytes(1))),
+    Row(name="cut in mid-event", when=AFTER, serve=_harmed(Kind.CUT, AFTER, _bytes(2))),
+    Row(name="reset in mid-event", when=AFTER, serve=_harmed(Kind.RESET, AFTER, _bytes(2))),
+    Row(name="garbled byte", when=BEFORE, serve=_harmed(Kind.GARBLE, BEFORE, _bytes(1))),
+    Row(name="garbled byte", when=AFTER, serve=_harmed(Kind.GARBLE, AFTER, _bytes(2))),
     Row(name="malformed JSON", when=BEFORE, serve=_replied(lambda _: Reply(steps=(_GARBAGE,)))),
     Row(name="malformed JSON", when=AFTER, serve=_replied(_after(_GARBAGE))),
     Row(

@@ -8,6 +8,7 @@ to the truth.
 from __future__ import annotations
 
 import asyncio
+import math
 import tempfile
 from dataclasses import dataclass
 from itertools import groupby
@@ -33,6 +34,7 @@ COLUMNS = (
     "with a fallback, `Stream`",
 )
 MAX_TOKENS = 8
+_LONG_CHARACTERS = 40
 _PRICE = {"input": 100.0, "cached_input": 100.0, "output": 1_000.0}
 """In USD for a million tokens; high, so that the costs of a few tokens can be read."""
 
@@ -44,8 +46,9 @@ class Answered:
     text: str
     status: str
     """`OK`, or the code and the reason."""
-    attempts: tuple[Any, ...]
-    cost_usd: float
+    attempts: tuple[Any, ...] = ()
+    cost_usd: float | None = None
+    """As the reply says; None: there was none."""
 
 
 def configuration(folder: Path, faulty: Faulty, row: Row, fallback_url: str | None) -> dict[str, Any]:
@@ -63,7 +66,8 @@ def configuration(folder: Path, faulty: Faulty, row: Row, fallback_url: str | No
             "accurate_tier": 1,
             "governance": {"tier": 1},
         },
-        "retries": {"min_wait_s": 0.001, "max_wait_s": 0.002, "min_per_s": 1_000},
+        "budgets": {"all": {"limit_usd": 1_000.0}},
+        "tenants": {"default": {"budget": "all"}},
         "providers": {
             name: {**common, "base_url": url, **(row.provider if name == "faulty" else {})}
             for name, url in urls.items()
@@ -93,7 +97,10 @@ async def cell(row: Row, *, has_fallback: bool, is_streaming: bool) -> str:
             fallback_url = f"{provider.base_url}/v1" if has_fallback else None
             async with serving(configuration(Path(folder), faulty, row, fallback_url)) as server:
                 answered = await (_streamed if is_streaming else _executed)(server, row, seen)
-            return _told(answered, faulty.asked())
+                await server.until_idle()
+                [budget] = (await server.router.GetStats(rpc.GetStatsRequest())).budgets
+            assert answered.cost_usd is None or math.isclose(answered.cost_usd, budget.spent_usd, rel_tol=1e-6)
+            return _told(answered, faulty.asked(), budget.spent_usd)
 
 
 async def _executed(server: RunningServer, row: Row, _: asyncio.Event) -> Answered:
@@ -101,7 +108,7 @@ async def _executed(server: RunningServer, row: Row, _: asyncio.Event) -> Answer
     try:
         reply = await server.router.Execute(request, timeout=row.deadline_s)
     except grpc.aio.AioRpcError as error:
-        return Answered("", _status(error), (), 0.0)
+        return Answered("", _status(error))
     return Answered(reply.text, "OK", tuple(reply.attempts), reply.cost_usd)
 
 
@@ -116,7 +123,7 @@ async def _streamed(server: RunningServer, row: Row, seen: asyncio.Event) -> Ans
                 case "finished":
                     attempts, cost_usd = list(event.finished.attempts), event.finished.cost_usd
     except grpc.aio.AioRpcError as error:
-        return Answered(text, _status(error), (), 0.0)
+        return Answered(text, _status(error))
     return Answered(text, "OK", tuple(attempts), cost_usd)
 
 
@@ -135,7 +142,7 @@ def _status(error: grpc.aio.AioRpcError) -> str:
     return f"{refusal.code.name} `{refusal.reason}`{delay}"
 
 
-def _told(answered: Answered, asked: int) -> str:
+def _told(answered: Answered, asked: int, cost_usd: float) -> str:
     parts = [answered.status]
     tries = [
         f"{types_pb2.AttemptOutcome.Name(outcome).removeprefix('ATTEMPT_OUTCOME_')} `{reason}`"
@@ -146,10 +153,11 @@ def _told(answered: Answered, asked: int) -> str:
         parts.append(", ".join(tries))
     if answered.status != "OK":
         parts.append("not reached" if not asked else f"asked{_times(asked) or ' once'}")
-    if answered.text:
+    if len(answered.text) > _LONG_CHARACTERS:
+        parts.append(f'"{answered.text[:8]}...", {len(answered.text):,} characters')
+    elif answered.text:
         parts.append(f'"{answered.text}"')
-    if answered.status == "OK":
-        parts.append(f"${answered.cost_usd:.4f}")
+    parts.append(f"${cost_usd:.4f}")
     return "; ".join(parts)
 
 
@@ -182,9 +190,10 @@ _HEAD = f"""# Fault matrix: what a caller gets when a provider fails
 
 Written by `python -m tests.faults.matrix`; `tests/faults/test_matrix.py` runs every cell and compares. A whole server asks a provider that
 fails in one way, through a fault proxy where bytes are harmed: alone, and with a good provider to fall back on, which answers
-"Paris it is.". Retries are as configured by default, but without long waits. "After" means that "Paris" had been sent; the answer may
+"Paris it is.". Retries are as configured by default. "After" means that "Paris" had been sent; the answer may
 have {MAX_TOKENS} tokens. A million tokens cost $100 in the prompt and $1,000 in the answer; what a provider does not account for is
-estimated. `Execute` and `Stream` are the unary and the streamed call; a text in a failed cell is what the caller had been given.
+estimated, and the cost is what the caller's budget was charged. `Execute` and `Stream` are the unary and the streamed call; a text in a
+failed cell is what the caller had been given.
 """
 
 
