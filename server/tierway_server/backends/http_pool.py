@@ -36,9 +36,10 @@ def http_client(base_url: str, limits: PoolLimits) -> httpx2.AsyncClient:
     """
     # Its line for each request would be the log of every answer.
     logging.getLogger("httpx2").setLevel(logging.WARNING)
-    context = httpx2.create_ssl_context()
     transport: httpx2.AsyncBaseTransport
-    if limits.http2 and base_url.startswith("https:"):
+    # Reading what is trusted takes some ten milliseconds, and nothing is to be trusted without TLS.
+    context = httpx2.create_ssl_context() if base_url.startswith("https:") else None
+    if limits.http2 and context is not None:
         transport = Http2Transport(max_connections=limits.max_connections, context=context)
     else:
         transport = AiohttpTransport(
