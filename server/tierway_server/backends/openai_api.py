@@ -18,7 +18,6 @@ from tierway_server.backends import failures
 from tierway_server.backends.base import Availability, Chunk, FinishReason, Generation
 from tierway_server.backends.coalesced import coalesced
 from tierway_server.backends.continuation import asked_to_continue, continued
-from tierway_server.backends.http_pool import let_go
 from tierway_server.backends.openai_answer import Answer, MalformedError, ReportedError
 from tierway_server.backends.openai_dialects import Dialect
 from tierway_server.backends.openai_endpoint import Endpoint
@@ -152,7 +151,7 @@ class OpenAIBackend:
                     async for _ in data:
                         pass
         finally:
-            await let_go(response)
+            await response.aclose()
 
     async def _asked(self, body: bytes) -> httpx2.Response:
         """The provider's answer, of which a stream of events is to come."""
@@ -169,7 +168,7 @@ class OpenAIBackend:
         try:
             report = await _beginning(response)
         finally:
-            await let_go(response)
+            await response.aclose()
         if status == httpx2.codes.OK:
             if (error := failures.reported(report)) is not None:
                 raise failures.of_report(provider, error)
