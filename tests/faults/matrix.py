@@ -135,8 +135,8 @@ def _asking() -> dict[str, Any]:
 
 
 def _status(error: grpc.aio.AioRpcError) -> str:
-    if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED and not error.trailing_metadata():
-        return "DEADLINE_EXCEEDED"  # the caller's own clock was first
+    if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return "DEADLINE_EXCEEDED"  # without a reason where the caller's own clock was first
     refusal = refusal_of(error)
     delay = "" if refusal.retry_delay_s is None else f", again after {refusal.retry_delay_s:g} s"
     return f"{refusal.code.name} `{refusal.reason}`{delay}"
