@@ -10,16 +10,14 @@ import yaml
 
 from tierway_bench.mock_provider import MODEL
 
-KIND = "openai"
-"""Nothing is known of it but that it is compatible: what is measured is what everybody gets."""
 
-
-def write(path: Path, ports: Mapping[str, int], chain: Sequence[str], **sections: Any) -> Path:
+def write(path: Path, ports: Mapping[str, int], chain: Sequence[str], *, kind: str = "openai", **sections: Any) -> Path:
     """Write a configuration, and return where.
 
     Args:
         path: the file.
         ports: provider -> where it listens, on 127.0.0.1.
+        kind: of all providers. Of `openai` nothing is known but that it is compatible: what is measured is what everybody gets.
         chain: names of providers: one model each, the first is chosen, each next one is the fallback of the one before.
         sections: more of the configuration.
 
@@ -37,6 +35,9 @@ def write(path: Path, ports: Mapping[str, int], chain: Sequence[str], **sections
         }
         for place, name in enumerate(chain)
     ]
+    # With a key nobody looks beforehand whether a server is there: only requests find out.
+    key = path.with_suffix(".key")
+    key.write_text("none")
     document = {
         "routing": {
             "classifier": {"enabled": False},
@@ -46,7 +47,8 @@ def write(path: Path, ports: Mapping[str, int], chain: Sequence[str], **sections
         },
         "providers": {
             name: {
-                "kind": KIND,
+                "kind": kind,
+                "api_key": f"file:{key}",
                 "base_url": f"http://127.0.0.1:{port}/v1",
                 "max_in_flight": 256,
                 "max_connections": 256,
