@@ -47,17 +47,20 @@ class Calls:
             return Told(error=_named(error))
         return self._told(prompt, reply.text, reply.attempts)
 
-    async def stream(self, prompt: str, came: Callable[[], None] = lambda: None) -> Told:
-        """Ask for the answer as it comes; `came` is called at each piece of text."""
-        text, seams, finished = "", [], None
+    async def stream(self, prompt: str, resumed: Callable[[], None] = lambda: None) -> Told:
+        """Ask for the answer as it comes; `resumed` is called at the first piece of text behind each seam."""
+        text, seams, finished, is_broken = "", [], None, False
         try:
             async for event in self._router.Stream(pb.StreamRequest(**self._asking(prompt)), timeout=_TIMEOUT_S):
                 match event.WhichOneof("event"):
                     case "delta":
                         text += event.delta.text
-                        came()
+                        if is_broken:
+                            resumed()
+                            is_broken = False
                     case "attempt":
                         seams.append(event.attempt.text_characters == len(text))
+                        is_broken = event.attempt.outcome == types_pb2.ATTEMPT_OUTCOME_BROKE_OFF
                     case "finished":
                         finished = event.finished
         except grpc.aio.AioRpcError as error:

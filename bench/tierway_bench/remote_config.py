@@ -27,9 +27,9 @@ def write(path: Path, ports: Mapping[str, int], chain: Sequence[str], *, kind: s
             "name": name,
             "tier": 1,
             "context_tokens": 8192,
-            # Among models of a tier the best is chosen: the first of the chain.
-            "compliance": 0.9 - 0.1 * place,
-            "price_usd_per_million_tokens": {"input": 0.1, "output": 0.2},
+            "compliance": 0.9,
+            # The cheapest is chosen: the first of the chain.
+            "price_usd_per_million_tokens": {"input": 0.25 * (1 + place), "output": 0.5 * (1 + place)},
             "fallback": list(chain[place + 1 : place + 2]),
             "deployments": [{"provider": name, "model": MODEL}],
         }
