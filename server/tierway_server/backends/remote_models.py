@@ -15,7 +15,7 @@ from tierway_server.backends.base import Availability, Backend
 from tierway_server.backends.http_pool import PoolLimits, http_client
 from tierway_server.backends.openai_api import OpenAIBackend, RemoteModel
 from tierway_server.backends.openai_dialects import DIALECTS, dialect_of
-from tierway_server.backends.openai_endpoint import chat_completions
+from tierway_server.backends.openai_endpoint import Endpoint, chat_completions
 from tierway_server.backends.presence import NOT_ASKED, watch_server
 from tierway_server.config import Config, DeploymentConfig, ModelConfig, ProviderConfig, resolve_secret
 
@@ -50,16 +50,15 @@ Construct = Callable[[Provider, ModelConfig, DeploymentConfig], RemoteBackend]
 
 def _openai(provider: Provider, model: ModelConfig, deployment: DeploymentConfig) -> RemoteBackend:
     config = provider.config
-    assert deployment.model is not None
+    name = deployment.model
+    assert name is not None
     dialect = dialect_of(config.kind, is_own_address=config.base_url is not None)
-    endpoint = partial(
-        chat_completions,
-        config.address,
-        provider.key,
-        dict(config.headers),
-        model=deployment.model,
-        api_version=config.api_version,
-    )
+
+    def endpoint() -> Endpoint:  # no partial, whose repr would tell the key
+        return chat_completions(
+            config.address, provider.key, dict(config.headers), model=name, api_version=config.api_version
+        )
+
     return OpenAIBackend(remote_model(provider, model, deployment), dialect, endpoint, provider.client, provider.held)
 
 
