@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import httpx2
 import msgspec
@@ -68,7 +69,7 @@ class OpenAIBackend:
         self,
         model: RemoteModel,
         dialect: Dialect,
-        endpoint: Endpoint,
+        endpoint: Callable[[], Endpoint],
         client: httpx2.AsyncClient,
         held: Callable[[float], None] = lambda _: None,
     ) -> None:
@@ -77,7 +78,7 @@ class OpenAIBackend:
         Args:
             model: what it is.
             dialect: how the provider differs.
-            endpoint: where it is.
+            endpoint: tells where it is; asked once, and takes most of a second the first time in a process.
             client: the provider's pool.
             held: told for how many seconds a rate limit of the provider has nothing left.
 
@@ -85,7 +86,7 @@ class OpenAIBackend:
         self.capacity = model.capacity
         self._model = model
         self._dialect = dialect
-        self._endpoint = endpoint
+        self._make_endpoint = endpoint
         self._client = client
         self._held = held
         self._availability = Availability(True)
@@ -95,6 +96,14 @@ class OpenAIBackend:
     def availability(self) -> Availability:
         """Whether it can answer, as far as is known without asking it for an answer."""
         return self._availability
+
+    def prepare(self) -> None:
+        """Do what would hold the first answer up. Blocks; may be called in a thread, and again."""
+        _ = self._endpoint
+
+    @cached_property
+    def _endpoint(self) -> Endpoint:
+        return self._make_endpoint()
 
     def watch(self, changed: Callable[[Availability], None]) -> None:
         """Call `changed` now and at every later change of availability."""

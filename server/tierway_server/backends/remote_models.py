@@ -15,13 +15,16 @@ from tierway_server.backends.base import Availability, Backend
 from tierway_server.backends.http_pool import PoolLimits, http_client
 from tierway_server.backends.openai_api import OpenAIBackend, RemoteModel
 from tierway_server.backends.openai_dialects import DIALECTS, dialect_of
-from tierway_server.backends.openai_endpoint import chat_completions
+from tierway_server.backends.openai_endpoint import Endpoint, chat_completions
 from tierway_server.backends.presence import NOT_ASKED, watch_server
 from tierway_server.config import Config, DeploymentConfig, ModelConfig, ProviderConfig, resolve_secret
 
 
 class RemoteBackend(Backend, Protocol):
-    """A backend whose availability is told from outside."""
+    """A backend that is made ready, and told of its availability, from outside."""
+
+    def prepare(self) -> None:
+        """Do what would hold the first answer up. Blocks; may be called in a thread, and again."""
 
     def become(self, availability: Availability) -> None:
         """Tell the watchers, if it is news."""
@@ -47,15 +50,15 @@ Construct = Callable[[Provider, ModelConfig, DeploymentConfig], RemoteBackend]
 
 def _openai(provider: Provider, model: ModelConfig, deployment: DeploymentConfig) -> RemoteBackend:
     config = provider.config
-    assert deployment.model is not None
+    name = deployment.model
+    assert name is not None
     dialect = dialect_of(config.kind, is_own_address=config.base_url is not None)
-    endpoint = chat_completions(
-        config.address,
-        provider.key,
-        dict(config.headers),
-        model=deployment.model,
-        api_version=config.api_version,
-    )
+
+    def endpoint() -> Endpoint:  # no partial, whose repr would tell the key
+        return chat_completions(
+            config.address, provider.key, dict(config.headers), model=name, api_version=config.api_version
+        )
+
     return OpenAIBackend(remote_model(provider, model, deployment), dialect, endpoint, provider.client, provider.held)
 
 
@@ -87,6 +90,8 @@ class RemoteModels:
         unavailable: Sequence[str],
         environ: Mapping[str, str],
         held: Callable[[str, float], None] = lambda _provider, _seconds: None,
+        *,
+        answers: bool = True,
     ) -> None:
         """Construct the backends; nothing is connected.
 
@@ -95,11 +100,13 @@ class RemoteModels:
             unavailable: for each deployment why it cannot answer; empty when nothing static stands in its way.
             environ: where credentials may be.
             held: told of a provider by its name that a rate limit has nothing left, and for how many seconds.
+            answers: whether this process asks for answers; a supervisor only wants to know who is there.
 
         Raises:
             ReferenceUnresolvedError: a credential is gone that was there when `unavailable` was told.
 
         """
+        self._answers = answers
         self._providers: dict[str, Provider] = {}
         self._serving: dict[str, list[RemoteBackend]] = {}
         self.by_deployment: dict[int, RemoteBackend] = {}
@@ -112,7 +119,9 @@ class RemoteModels:
                 provider = self._providers[name] = _provider(name, config.providers[name], environ, partial(held, name))
             backend = CONSTRUCT[provider.config.kind](provider, model, deployment)
             if provider.key is None:
-                backend.become(NOT_ASKED)
+                backend.become(NOT_ASKED)  # and prepared when it is there
+            elif answers:
+                backend.prepare()
             self._serving.setdefault(provider.name, []).append(backend)
             self.by_deployment[index] = backend
 
@@ -137,8 +146,10 @@ class RemoteModels:
         for provider in self._providers.values():
             await provider.client.aclose()
 
-    def _become(self, provider: str, availability: Availability) -> None:
+    async def _become(self, provider: str, availability: Availability) -> None:
         for backend in self._serving[provider]:
+            if availability.is_available and self._answers:
+                await asyncio.to_thread(backend.prepare)
             backend.become(availability)
 
 
