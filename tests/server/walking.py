@@ -109,6 +109,10 @@ class Walking:
         async with aclosing(self.answerer.answer(job)) as events:
             return [event async for event in events]
 
+    def counted(self, metric: str, **labels: str) -> float:
+        """One number of the metrics."""
+        return self.metrics.registry.get_sample_value(metric, labels) or 0.0
+
     @property
     def is_idle(self) -> bool:
         """Whether nothing is left of any request: no generation, no slot, no reservation."""
