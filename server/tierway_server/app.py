@@ -40,6 +40,7 @@ from tierway_server.flow.deployments import Deployments
 from tierway_server.flow.drain import Drain
 from tierway_server.flow.grants import new_state
 from tierway_server.flow.limits import Limits
+from tierway_server.flow.queues import Queues
 from tierway_server.flow.standing import Standing
 from tierway_server.http import app as http_app
 from tierway_server.ports import listening, warn_of_exposure
@@ -161,7 +162,8 @@ class Process:
         self._decider = Decider(
             deciding, self.table, self.deployments, limits, budgets, config.constitution.hash, self.metrics
         )
-        admission = Admission(self.table, self.state, self.deployments, limits, budgets, prefixes)
+        queues = Queues(self.table, self.state, self.deployments, config.queue, config.queue_sizes, self.metrics)
+        admission = Admission(self.table, self.state, self.deployments, queues, limits, budgets, prefixes)
         self.standing = Standing(self.table, self.state)
         self.metrics.gauge(
             semconv.BREAKER,
