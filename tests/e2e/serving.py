@@ -43,7 +43,8 @@ class Server:
             arguments.append(f"--config={config}")
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, *arguments],
+                # Whoever runs the tests under `nohup` has SIGHUP ignored, which children inherit.
+                ["env", "--default-signal=HUP", sys.executable, *arguments],
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
