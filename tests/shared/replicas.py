@@ -1,5 +1,6 @@
 """Replicas for tests: a state and its keeper each, of one table."""
 
+import asyncio
 import time
 from contextlib import asynccontextmanager
 
@@ -45,6 +46,12 @@ class Replica:
     @property
     def now_ns(self) -> int:
         return time.monotonic_ns()
+
+    async def answered_round(self) -> None:
+        """Returns after a round that came through: on a busy machine, one may take longer than a replica waits for it."""
+        async with asyncio.timeout(10):
+            while not await self.keeper.round():
+                pass
 
     def spend(self, picousd: int) -> bool:
         """Reserves and settles, whole or not at all."""
