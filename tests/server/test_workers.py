@@ -324,6 +324,20 @@ async def test_counts_begin_anew_for_all_workers_at_once_and_metrics_go_on(serve
     assert [tier.decisions for tier in (await clients[-1].GetStats(rpc.GetStatsRequest())).tiers] == [1]
 
 
+async def test_a_breaker_that_is_held_at_one_worker_is_held_at_all_and_all_say_so(server: Running) -> None:
+    clients = await server.routers()
+    async with grpc.aio.insecure_channel(str(server.supervisor.addresses["admin"])) as channel:
+        for setting, held in (
+            (admin.BREAKER_SETTING_OPEN, (rpc.BREAKER_STATE_OPEN, True)),
+            (admin.BREAKER_SETTING_AUTOMATIC, (rpc.BREAKER_STATE_CLOSED, False)),
+        ):
+            request = admin.SetBreakerRequest(deployment="premium@premium", setting=setting)
+            await AdminServiceStub(channel).SetBreaker(request)
+            for client in clients:
+                [standing] = (await client.GetStats(rpc.GetStatsRequest())).deployments
+                assert (standing.breaker, standing.breaker_forced) == held
+
+
 @pytest.mark.parametrize("owns_state", [False, True])
 async def test_a_front_end_that_has_heard_nothing_yet_takes_no_engine_away_from_the_others(owns_state: bool) -> None:
     config = two_workers()
