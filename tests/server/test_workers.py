@@ -27,11 +27,11 @@ from tierway.v1 import router_service_pb2 as rpc
 from tierway.v1 import types_pb2 as pb
 from tierway.v1.admin_service_pb2_grpc import AdminServiceStub
 from tierway.v1.router_service_pb2_grpc import RouterServiceStub
+from tierway_core.grants import new_state
 from tierway_server.app import Process
 from tierway_server.backends.engines import remote_engines
 from tierway_server.config import Config, ConfigError, build_table, parse
 from tierway_server.flow.deployments import Deployments
-from tierway_server.flow.grants import new_state
 from tierway_server.local_socket import asking
 from tierway_server.rpc.server import PortError
 from tierway_server.telemetry import semconv
