@@ -9,6 +9,7 @@ BENCHMARKS = {
     "decide": "what a decision costs inside the core",
     "state": "what the shared state costs: counts, outcomes, limits, budgets, alone and contended",
     "simulate": "what simulating a million requests costs, and how fast traffic leaves what fails",
+    "shared_rounds": "what keeping in step through Redis costs, and how stale it leaves what is heard",
     "balance": "how evenly strategies share an uneven load, on a virtual clock",
     "route_overhead": "what Route costs over gRPC, against a bare grpc.aio echo",
     "route_batch": "how many decisions a second RouteBatch takes",

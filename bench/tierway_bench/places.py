@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from tierway_core import Complexity, DeploymentSpec, ModelSpec, RoutingSpec, Table
+from tierway_core import BudgetSpec, Complexity, DeploymentSpec, LimitSpec, ModelSpec, RoutingSpec, Table
 
 _PICOUSD = 1_000
 _OUTPUT_TOKENS = 100
 
 
-def table_of(places: Iterable[DeploymentSpec]) -> Table:
-    """A table of one model, served in these places, which all cost the same."""
+def table_of(
+    places: Iterable[DeploymentSpec], *, limits: Sequence[LimitSpec] = (), budgets: Sequence[BudgetSpec] = ()
+) -> Table:
+    """A table of one model, served in these places, which all cost the same; limits and budgets bind nobody."""
     classes = (Complexity.TRIVIAL, Complexity.SIMPLE, Complexity.MODERATE, Complexity.COMPLEX)
     model = ModelSpec(
         name="model",
@@ -35,5 +37,7 @@ def table_of(places: Iterable[DeploymentSpec]) -> Table:
         task_types={},
         expected_output_tokens=dict.fromkeys(classes, _OUTPUT_TOKENS),
         min_compliance=0.0,
+        limits=tuple(limits),
+        budgets=tuple(budgets),
     )
     return Table([model], routing)
