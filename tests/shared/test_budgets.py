@@ -59,6 +59,21 @@ async def test_a_request_larger_than_the_lease_is_leased_for_with_the_next_round
         assert one.spend(USD // 2)
 
 
+async def test_who_comes_at_once_is_granted_as_far_as_the_lease_goes_and_the_next_one_a_round_later(
+    server: RedisServer,
+):
+    async with replicas(server.url, table(), 2) as [one, other]:
+        await in_step(one, other)
+        each_picousd = USD // 70
+        at_once = 0
+        while one.state.reserve(BUDGET, one.now_ns, each_picousd):
+            at_once += 1
+        assert 0 < at_once * each_picousd <= USD // 5  # of what is left, all replicas lease no more
+        assert one.remaining_picousd > USD // 2
+        await one.answered_round()
+        assert one.state.reserve(BUDGET, one.now_ns, each_picousd)
+
+
 async def test_a_lease_that_is_not_used_goes_back(server: RedisServer):
     async with replicas(server.url, table(), 2) as [idle, busy]:
         await in_step(idle, busy)
