@@ -27,11 +27,11 @@ from tierway.v1 import router_service_pb2 as rpc
 from tierway.v1 import types_pb2 as pb
 from tierway.v1.admin_service_pb2_grpc import AdminServiceStub
 from tierway.v1.router_service_pb2_grpc import RouterServiceStub
+from tierway_core.grants import new_state
 from tierway_server.app import Process
 from tierway_server.backends.engines import remote_engines
 from tierway_server.config import Config, ConfigError, build_table, parse
 from tierway_server.flow.deployments import Deployments
-from tierway_server.flow.grants import new_state
 from tierway_server.local_socket import asking
 from tierway_server.rpc.server import PortError
 from tierway_server.telemetry import semconv
@@ -322,6 +322,20 @@ async def test_counts_begin_anew_for_all_workers_at_once_and_metrics_go_on(serve
     assert await server.metric(semconv.DECISIONS) == len(clients)
     await clients[0].Route(route())
     assert [tier.decisions for tier in (await clients[-1].GetStats(rpc.GetStatsRequest())).tiers] == [1]
+
+
+async def test_a_breaker_that_is_held_at_one_worker_is_held_at_all_and_all_say_so(server: Running) -> None:
+    clients = await server.routers()
+    async with grpc.aio.insecure_channel(str(server.supervisor.addresses["admin"])) as channel:
+        for setting, held in (
+            (admin.BREAKER_SETTING_OPEN, (rpc.BREAKER_STATE_OPEN, True)),
+            (admin.BREAKER_SETTING_AUTOMATIC, (rpc.BREAKER_STATE_CLOSED, False)),
+        ):
+            request = admin.SetBreakerRequest(deployment="premium@premium", setting=setting)
+            await AdminServiceStub(channel).SetBreaker(request)
+            for client in clients:
+                [standing] = (await client.GetStats(rpc.GetStatsRequest())).deployments
+                assert (standing.breaker, standing.breaker_forced) == held
 
 
 @pytest.mark.parametrize("owns_state", [False, True])
