@@ -7,7 +7,10 @@ import sys
 
 from tests.client.scripted_router import STARTED, Hang, delta
 
-RUN = "from tierway_cli.main import main; main()"
+# As from a terminal: what a shell without job control runs in the background inherits that SIGINT is ignored.
+RUN = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from tierway_cli.main import main; main()"
+)
 
 
 def environment() -> dict[str, str]:
