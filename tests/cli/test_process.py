@@ -7,10 +7,7 @@ import sys
 
 from tests.client.scripted_router import STARTED, Hang, delta
 
-# As from a terminal: what a shell without job control runs in the background inherits that SIGINT is ignored.
-RUN = (
-    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from tierway_cli.main import main; main()"
-)
+RUN = "from tierway_cli.main import main; main()"
 
 
 def environment() -> dict[str, str]:
