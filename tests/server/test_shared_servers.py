@@ -20,9 +20,9 @@ from tests.server.fleet import Document, five_tiers, only
 from tests.server.granting import HOUR_S, at_once, picousd, sharing_by, standing_of
 from tests.server.refusal import refused
 from tests.server.running import RunningServer, until
-from tests.server.test_workers import WORKERS, lives
-from tests.server.test_workers import serving as serving_with_workers
-from tests.server.test_workers import until as until_of_processes
+from tests.server.several import WORKERS, lives
+from tests.server.several import serving as serving_with_workers
+from tests.server.several import until as until_of_processes
 from tests.shared.redis_server import RedisServer
 from tierway.v1 import router_service_pb2 as rpc
 from tierway.v1 import types_pb2 as pb
