@@ -1,19 +1,20 @@
 # cython: language_level=3, freethreading_compatible=True
 """Filtering and pooling, and what the dial weighs by, over plain arrays. `filters`, `reference` and `quality` are the specification.
 
-What deployments of a kind have in common is worked out once for all of them; what is left to do for each is one pass over what
-changes from moment to moment.
+What deployments of a kind have in common is worked out once for all of them. What changes from moment to moment is one pass over the
+state's columns; where it finds nothing amiss, nothing of it is written down.
 """
 
 from libc.math cimport INFINITY, sqrt
 from libc.stdint cimport int32_t, int64_t
 
-from tierway_core._atomic cimport load, load64
+from tierway_core._atomic cimport load64
 from tierway_core._breaker cimport breaker_allows
 from tierway_core._classifier cimport AssessmentC, logistic
 from tierway_core._features cimport FeaturesC, has_code, has_planning
+from tierway_core._fleet cimport DeploymentC, FleetC, KindC
 from tierway_core._limit cimport would_take
-from tierway_core._records cimport RecordC
+from tierway_core._state cimport is_available
 
 
 cdef extern from *:
@@ -72,11 +73,7 @@ cdef int32_t classify(const FeaturesC* found) noexcept nogil:
     return SIMPLE if found.words >= 10 else TRIVIAL
 
 
-cdef inline int64_t estimate_picousd(const KindC* kind, const DemandC* demand) noexcept nogil:
-    return add(multiply(demand.input_tokens, kind.input_picousd), multiply(demand.output_tokens, kind.output_picousd))
-
-
-cdef inline unsigned char strike_kind(const KindC* kind, const DemandC* demand, int64_t cost_picousd) noexcept nogil:
+cdef unsigned char strike_kind(const KindC* kind, const DemandC* demand, int64_t cost_picousd) noexcept nogil:
     """The first filter that strikes all deployments of a kind, or LEFT."""
     if demand.forced_model >= 0 and kind.model != demand.forced_model:
         return FILTERED_FORCED_MODEL
@@ -116,37 +113,77 @@ cdef inline bint is_limited(const FleetC* fleet, const DeploymentC* deployment, 
 
 cdef inline unsigned char strike(const FleetC* fleet, Py_ssize_t index, const DemandC* demand, bint hurries) noexcept nogil:
     """The first filter that strikes a deployment by the state of the moment, or LEFT."""
-    cdef const RecordC* record = fleet.records + index
+    cdef int64_t breaker
     if hurries and answer_s_of(fleet, demand, index) > demand.deadline_s:
         return FILTERED_DEADLINE
-    if load(&record.available) == 0:
+    if not is_available(fleet.available, index):
         return FILTERED_UNAVAILABLE
-    if load64(&record.breaker) != 0 and not breaker_allows(record, demand.now_ns):  # a word of zeros is closed
+    breaker = load64(fleet.breakers + index)
+    if breaker != 0 and not breaker_allows(fleet.records + index, breaker, demand.now_ns):  # a word of zeros is closed
         return FILTERED_BREAKER
     if fleet.deployments[index].limits > 0 and is_limited(fleet, fleet.deployments + index, demand.now_ns):
         return FILTERED_RATE_LIMIT
     return LEFT
 
 
-cdef void filter_all(const FleetC* fleet, const DemandC* demand, DeskC* desk, unsigned char* filtered) noexcept nogil:
-    """Prices all kinds, and says of each deployment which filter strikes it first."""
+cdef bint are_all_fit(const FleetC* fleet, const DemandC* demand) noexcept nogil:
+    """Whether it is seen at a glance that the moment strikes nobody: all are available, all breakers closed, no limit is used up."""
     cdef Py_ssize_t index
-    cdef unsigned char code
+    cdef Py_ssize_t whole = fleet.count // 64
+    cdef int64_t amiss = 0
+    if demand.deadline_s < INFINITY:
+        return False
+    for index in range(whole):
+        amiss |= ~load64(fleet.available + index)
+    if fleet.count % 64:
+        amiss |= ~load64(fleet.available + whole) << (64 - fleet.count % 64)
+    for index in range(fleet.count):
+        amiss |= load64(fleet.breakers + index)
+    if amiss != 0:
+        return False
+    for index in range(fleet.drawn_count):
+        if not would_take(fleet.limit_records + fleet.drawn[index], demand.now_ns):
+            return False
+    return True
+
+
+cdef void strike_by_moment(const FleetC* fleet, const DemandC* demand, unsigned char* struck) noexcept nogil:
+    """Says of each deployment which filter strikes it by the state of the moment, whatever else may strike it."""
+    cdef Py_ssize_t index
     cdef bint hurries = demand.deadline_s < INFINITY
+    for index in range(fleet.count):
+        if hurries:
+            prefetch(fleet.records + index + AHEAD)
+        struck[index] = strike(fleet, index, demand, hurries)
+
+
+cdef void strike_all(
+    const FleetC* fleet, const DemandC* demand, const unsigned char* by_moment, unsigned char* filtered
+) noexcept nogil:
+    """Says of each deployment which filter strikes it first, once it is known what the moment does; NULL: nothing."""
+    cdef Py_ssize_t index
+    cdef const KindC* kind
+    cdef unsigned char code
+    for index in range(fleet.count):
+        kind = kind_of(fleet, index)
+        code = strike_kind(kind, demand, estimate_picousd(kind, demand))
+        filtered[index] = by_moment[index] if code == LEFT and by_moment != NULL else code
+
+
+cdef void lay(const FleetC* fleet, const DemandC* demand, DeskC* desk) noexcept nogil:
+    """Prices all kinds, and says of each which filter strikes it first."""
+    cdef Py_ssize_t index
+    if desk.is_laid:
+        return
     for index in range(fleet.kinds_count):
         desk.costs[index] = estimate_picousd(fleet.kinds + index, demand)
         desk.struck[index] = strike_kind(fleet.kinds + index, demand, desk.costs[index])
         desk.tiers[index] = <signed char>fleet.kinds[index].tier
-    for index in range(fleet.count):
-        code = desk.struck[fleet.kind_of[index]]
-        if code == LEFT:
-            prefetch(fleet.records + index + AHEAD)
-            code = strike(fleet, index, demand, hurries)
-        filtered[index] = code
+    desk.is_laid = True
 
 
 cdef void gather(
-    const FleetC* fleet, const DemandC* demand, int32_t floor, const unsigned char* filtered, DeskC* desk, ViewC* view
+    const FleetC* fleet, const DemandC* demand, int32_t floor, const unsigned char* by_moment, DeskC* desk, ViewC* view
 ) noexcept nogil:
     """What to choose from: at or above the floor, else the highest tier below it; those that see, if that is preferred."""
     cdef Py_ssize_t index, place
@@ -160,7 +197,7 @@ cdef void gather(
     view.costs = desk.costs
     view.pool = desk.members
     for index in range(fleet.count):
-        if filtered[index] != LEFT:
+        if desk.struck[fleet.kind_of[index]] != LEFT or (by_moment != NULL and by_moment[index] != LEFT):
             continue
         tier = desk.tiers[fleet.kind_of[index]]
         if tier > lowest and lowest < floor:  # all before are lower
@@ -209,15 +246,14 @@ cdef inline double exchange_rate(double cost_quality) noexcept nogil:
     return RATE * (1.0 - cost_quality) / max(cost_quality, DIAL_MIN)
 
 
-cdef void set_up(ScalesC* scales, const AssessmentC* judgement, double cost_quality, int64_t dearest_picousd) noexcept nogil:
-    """What the dial weighs by in one decision, beside the abilities and the pair."""
+cdef void set_up(ScalesC* scales, const AssessmentC* judgement, double cost_quality) noexcept nogil:
+    """What the dial weighs by in one decision, beside the abilities, the pair, and what the dearest would cost."""
     scales.difficulty = judgement.difficulty
     scales.spread = sqrt(1.0 + PI / 8.0 * judgement.sigma * judgement.sigma)
     scales.gain = judgement.gain
     scales.domain = judgement.domain
     scales.only_price = cost_quality == 0.0
     scales.rate = exchange_rate(cost_quality)
-    scales.dearest_picousd = <double>dearest_picousd
 
 
 cdef double utility_of(const ScalesC* scales, double quality, int64_t cost_picousd) noexcept nogil:

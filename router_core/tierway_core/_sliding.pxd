@@ -92,7 +92,7 @@ cdef inline int64_t slid(const WindowC* window, int64_t slot) noexcept nogil:
     cdef int place
     for place in range(SLOTS):
         seen = load64(&window.slots[place])
-        if 0 <= age_of(seen, slot) < SLOTS:
+        if ((slot - (seen >> COUNT_BITS)) & MOST_SLOT) < SLOTS:  # what is ahead is far beyond
             total += seen & MOST_COUNT
     return total
 
