@@ -9,6 +9,7 @@ that a busy machine shifts all of them alike.
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from random import Random
 from statistics import median
 from time import perf_counter_ns
 
@@ -29,6 +30,9 @@ FLEETS = (10, 100, 1000)
 RULES = (0, 1, 8, 64)
 GOAL_RATIO = 4.0
 """1,000 deployments cost less than so many times what 10 cost."""
+
+NOW_NS = 10**13
+"""When decisions are made, by the clock of the state."""
 
 _MODELS = 10
 _ROUNDS = 5
@@ -64,11 +68,23 @@ def build_fleet(deployments: int, models: int, routing: RoutingSpec) -> Table:
     )
 
 
-def build_router(table: Table, classifier: Classifier) -> Router:
-    """A router over a fleet that is all up."""
+def build_router(table: Table, classifier: Classifier, *, down: int = 0) -> Router:
+    """A router over a fleet that is busy: each deployment has up to seven requests in flight, and has answered some in the last
+    minute. All are up but each `down`th; 0: all.
+    """
     state = State(len(table.deployments))
+    random = Random(len(table.deployments))
     for deployment in table.deployments:
-        state.set_available(deployment.index, True)
+        index = deployment.index
+        state.set_available(index, not down or index % down != 0)
+        for _ in range(random.randrange(8)):
+            state.begin(index)
+        for second in range(0, 60, 6):
+            now_ns = NOW_NS - second * 10**9
+            seconds = random.uniform(0.1, 1.0)
+            state.observe(
+                index, now_ns, ok=True, first_token_s=seconds, token_s=seconds / 30, tokens=random.randrange(900)
+            )
     return Router(table, state, classifier)
 
 
@@ -115,6 +131,6 @@ def print_growth(routing: RoutingSpec, classifier: Classifier, texts: Mapping[in
 
 
 def _print_row(name: str, routers: Mapping[int, Router], request: Request, over: tuple[int, int] = (1000, 10)) -> None:
-    costs_us = compare_us({str(count): partial(router.decide, request) for count, router in routers.items()})
+    costs_us = compare_us({str(count): partial(router.decide, request, NOW_NS, 7) for count, router in routers.items()})
     ratio = costs_us[str(over[0])] / costs_us[str(over[1])]
     print(f"{name:<33} {'   '.join(f'{cost_us:>8.2f}' for cost_us in costs_us.values())}   {ratio:.2f}")

@@ -21,11 +21,15 @@ cdef extern from *:
         int64_t product;
         return __builtin_mul_overflow(a, b, &product) ? INT64_MAX : product;
     }
+    static inline void tierway_prefetch(const void *at) { __builtin_prefetch(at); }
     #define TIERWAY_WARM_LEAST 0.1
+    #define TIERWAY_AHEAD 8
     """
     # Of values that are not negative; INT64_MAX instead of overflow.
     int64_t add "tierway_add"(int64_t a, int64_t b) noexcept nogil
     int64_t multiply "tierway_multiply"(int64_t a, int64_t b) noexcept nogil
+    void prefetch "tierway_prefetch"(const void* at) noexcept nogil
+    const Py_ssize_t AHEAD "TIERWAY_AHEAD"  # so many records are asked for before they are read
     const double WARM_LEAST "TIERWAY_WARM_LEAST"  # as prospects.py has it
 
 
@@ -80,11 +84,11 @@ cdef struct ScalesC:
 
 # What one decision works out on its stack; only as much of it is touched as the fleet is large.
 cdef struct DeskC:
-    bint is_laid  # whether `costs`, `struck` and `tiers` are there
+    bint is_laid  # whether `costs`, `tiers` and `dearest` are there
+    int64_t dearest  # what the request would cost on the dearest deployment, struck or not
     int64_t costs[DEPLOYMENTS_MOST]  # by kind, all input uncached
     int32_t members[DEPLOYMENTS_MOST]  # the pool, ascending
-    unsigned char struck[DEPLOYMENTS_MOST]  # by kind
-    signed char tiers[DEPLOYMENTS_MOST]  # by kind
+    signed char tiers[DEPLOYMENTS_MOST]  # by kind; 0: it is struck
 
 
 # What a strategy chooses from: `pool`, not empty.
@@ -115,7 +119,6 @@ cdef void gather(
     const FleetC* fleet, const DemandC* demand, int32_t floor, const unsigned char* by_moment, DeskC* desk, ViewC* view
 ) noexcept nogil
 cdef double quality_of(const ScalesC* scales, int32_t model) noexcept nogil
-cdef int64_t dearest(const FleetC* fleet, const DeskC* desk) noexcept nogil
 cdef void set_up(ScalesC* scales, const AssessmentC* judgement, double cost_quality) noexcept nogil
 cdef double utility_of(const ScalesC* scales, double quality, int64_t cost_picousd) noexcept nogil
 

@@ -22,16 +22,11 @@ cdef extern from *:
     #define TIERWAY_PI 3.141592653589793
     #define TIERWAY_RATE 2.0
     #define TIERWAY_DIAL_MIN 1e-9
-    #define TIERWAY_AHEAD 8
-
-    static inline void tierway_prefetch(const void *at) { __builtin_prefetch(at); }
     """
     # As quality.py has them.
     const double PI "TIERWAY_PI"
     const double RATE "TIERWAY_RATE"
     const double DIAL_MIN "TIERWAY_DIAL_MIN"
-    const Py_ssize_t AHEAD "TIERWAY_AHEAD"  # so many records are asked for before they are read
-    void prefetch "tierway_prefetch"(const void* at) noexcept nogil
 
 
 cdef enum:  # the numbers of ReasonCode
@@ -171,14 +166,20 @@ cdef void strike_all(
 
 
 cdef void lay(const FleetC* fleet, const DemandC* demand, DeskC* desk) noexcept nogil:
-    """Prices all kinds, and says of each which filter strikes it first."""
+    """Prices all kinds, and says of which tier each is that no filter strikes."""
+    cdef const KindC* kind
     cdef Py_ssize_t index
+    cdef int64_t cost
+    cdef int64_t dearest = 0
     if desk.is_laid:
         return
     for index in range(fleet.kinds_count):
-        desk.costs[index] = estimate_picousd(fleet.kinds + index, demand)
-        desk.struck[index] = strike_kind(fleet.kinds + index, demand, desk.costs[index])
-        desk.tiers[index] = <signed char>fleet.kinds[index].tier
+        kind = fleet.kinds + index
+        cost = estimate_picousd(kind, demand)
+        dearest = max(dearest, cost)
+        desk.costs[index] = cost
+        desk.tiers[index] = <signed char>kind.tier if strike_kind(kind, demand, cost) == LEFT else 0
+    desk.dearest = dearest
     desk.is_laid = True
 
 
@@ -190,24 +191,23 @@ cdef void gather(
     cdef Py_ssize_t size = 0
     cdef Py_ssize_t seeing = 0
     cdef int32_t tier
-    cdef int32_t lowest = 0  # of the pool: the floor, or what comes nearest so far
+    cdef int32_t lowest = 1  # of the pool: the floor, or what comes nearest so far
     cdef bint narrows = demand.speaks_of_images and not demand.has_image
     view.fleet = fleet
     view.demand = demand
     view.costs = desk.costs
     view.pool = desk.members
     for index in range(fleet.count):
-        if desk.struck[fleet.kind_of[index]] != LEFT or (by_moment != NULL and by_moment[index] != LEFT):
-            continue
         tier = desk.tiers[fleet.kind_of[index]]
+        if tier < lowest or (by_moment != NULL and by_moment[index] != LEFT):
+            continue
         if tier > lowest and lowest < floor:  # all before are lower
             lowest = min(tier, floor)
             size = seeing = 0
-        if tier >= lowest:
-            desk.members[size] = <int32_t>index
-            size += 1
-            if narrows:
-                seeing += kind_of(fleet, index).vision
+        desk.members[size] = <int32_t>index
+        size += 1
+        if narrows:
+            seeing += kind_of(fleet, index).vision
     view.only_vision = 0 < seeing < size
     view.size = size
     if view.only_vision:
@@ -231,15 +231,6 @@ cdef double quality_of(const ScalesC* scales, int32_t model) noexcept nogil:
         return quality_by_ability(scales, model)
     quality = quality_by_ability(scales, scales.weak) + scales.gain
     return 0.0 if quality < 0.0 else 1.0 if quality > 1.0 else quality
-
-
-cdef int64_t dearest(const FleetC* fleet, const DeskC* desk) noexcept nogil:
-    """What the request would cost on the dearest deployment, struck or not."""
-    cdef Py_ssize_t kind
-    cdef int64_t most = 0
-    for kind in range(fleet.kinds_count):
-        most = max(most, desk.costs[kind])
-    return most
 
 
 cdef inline double exchange_rate(double cost_quality) noexcept nogil:

@@ -15,7 +15,7 @@ from tierway_core._bounds cimport moment
 from tierway_core._budget cimport left_of
 from tierway_core._chance cimport ARM, derive
 from tierway_core._choice cimport (
-    ChoiceC, DemandC, DeskC, ScalesC, ViewC, add, are_all_fit, classify, dearest, estimate_picousd, gather, kind_of, lay, quality_of,
+    ChoiceC, DemandC, DeskC, ScalesC, ViewC, add, are_all_fit, classify, estimate_picousd, gather, kind_of, lay, quality_of,
     set_up, strike_by_moment
 )
 from tierway_core._classifier cimport Classifier
@@ -352,7 +352,7 @@ cdef class Router:
             gather(fleet, demand, floor, by_moment, desk, view)
             if view.size == 0:
                 return -1
-            scales.dearest_picousd = <double>dearest(fleet, desk) if strategy.weighs_quality else 0.0
+            scales.dearest_picousd = <double>desk.dearest
             view.scales = NULL if self._classifier is None else &scales
             choice = strategy.choose(view)
         if plan == &decision._plan and choice.deployment >= 0:

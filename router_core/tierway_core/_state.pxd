@@ -8,7 +8,7 @@ from libc.stdint cimport int32_t, int64_t
 
 from tierway_core._atomic cimport load, load64
 from tierway_core._records cimport BudgetC, HeaderC, LimitC, RecordC, WorkerC
-from tierway_core._sliding cimport USAGE_SLOT_NS, slid
+from tierway_core._sliding cimport USAGE_SLOT_NS, NumbersC, slid, slid_by
 
 
 # What is in flight, by worker: what a dead one held is known.
@@ -20,10 +20,12 @@ cdef struct HeldC:
 
 cdef inline int32_t in_flight_of(const HeldC* held, Py_ssize_t index) noexcept nogil:
     """Requests in flight with a deployment, of all workers."""
-    cdef int32_t total = 0
+    cdef const int32_t* at = held.counts + index
+    cdef int32_t total = load(at)
     cdef int worker
-    for worker in range(held.workers):
-        total += load(held.counts + worker * held.stride + index)
+    for worker in range(1, held.workers):
+        at += held.stride
+        total += load(at)
     return total
 
 
@@ -36,9 +38,9 @@ cdef inline int64_t requests_of(const RecordC* record, int64_t now_ns) noexcept 
     return slid(&record.requests, now_ns // USAGE_SLOT_NS) + load64(&record.others_requests)
 
 
-cdef inline int64_t tokens_of(const RecordC* record, int64_t now_ns) noexcept nogil:
-    """Tokens of the requests that ended in the last minute, here and on other machines."""
-    return slid(&record.tokens, now_ns // USAGE_SLOT_NS) + load64(&record.others_tokens)
+cdef inline int64_t tokens_of(const RecordC* record, const NumbersC* numbers) noexcept nogil:
+    """Tokens of the requests that ended in the last minute, here and on other machines; `numbers_at(now_ns // USAGE_SLOT_NS)`."""
+    return slid_by(&record.tokens, numbers) + load64(&record.others_tokens)
 
 
 cdef class State:

@@ -25,7 +25,7 @@ from tierway_core._breaker cimport (
 from tierway_core._budget cimport discrepancy, grant, held_of, left_of, pay, spent_of
 from tierway_core._limit cimport give_back_to, take_from, wait_of
 from tierway_core._records cimport LAYOUT_VERSION, LINE_BYTES, MOST_WORKERS, SLOTS, BudgetC, HeaderC, LimitC, RecordC, WorkerC
-from tierway_core._sliding cimport MOST_ERROR_WEIGHT, USAGE_SLOT_NS, ewma, forget, lately, sample, slide
+from tierway_core._sliding cimport MOST_ERROR_WEIGHT, USAGE_SLOT_NS, NumbersC, ewma, forget, lately, numbers_at, sample, slide
 
 from tierway_core.types import Breaker, Recovery
 
@@ -326,7 +326,8 @@ cdef class State:
     def usage(self, Py_ssize_t index, int64_t now_ns):
         """Requests that ended in the last minute (to an eighth of it), and their tokens."""
         cdef RecordC* record = self.record(index)
-        return requests_of(record, moment(now_ns)), tokens_of(record, now_ns)
+        cdef NumbersC numbers = numbers_at(now_ns // USAGE_SLOT_NS)
+        return requests_of(record, moment(now_ns)), tokens_of(record, &numbers)
 
     # ---- limits ------------------------------------------------------------------------------------------------------
 

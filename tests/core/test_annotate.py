@@ -29,7 +29,7 @@ HOT = {
     ],
     "_choice": [
         "classify", "strike_kind", "is_limited", "strike", "are_all_fit", "strike_by_moment", "strike_all", "lay", "gather",
-        "quality_by_ability", "quality_of", "dearest", "exchange_rate", "set_up", "utility_of",
+        "quality_by_ability", "quality_of", "exchange_rate", "set_up", "utility_of",
     ],
     "_steering": ["first_of", "place_of", "smooth"],
     "_prefixes": ["set_of", "slot_for", "find_in"],
