@@ -1,9 +1,9 @@
 """How a decision's cost grows with the fleet and with the rules: the second part of `python -m tierway_bench.decide`.
 
 Fleets of 10, 100 and 1,000 deployments in two shapes: the same ten models in more places, and as many models as deployments.
-All are up and nothing is struck, which is the dearest case: every deployment is looked at. Rules: the last one holds, and all
-others name other agents. Each figure is the least of several rounds' medians, and the rounds of what is compared alternate, so
-that a busy machine shifts all of them alike.
+All are busy, each with another load, and all are up; where a row says so, each tenth is down, or the caller has a deadline, against
+which every deployment's prediction is held. Rules: the last one holds, and all others name other agents. Each figure is the least of
+several rounds' medians, and the rounds of what is compared alternate, so that a busy machine shifts all of them alike.
 """
 
 from collections.abc import Callable, Mapping
@@ -112,11 +112,17 @@ def print_growth(routing: RoutingSpec, classifier: Classifier, texts: Mapping[in
     for shape, models in (("ten models", lambda _: _MODELS), ("each a model", lambda count: count)):
         for name, rules in (("learned", routing), ("by class", plain)):
             routers = {count: build_router(build_fleet(count, models(count), rules), classifier) for count in FLEETS}
-            for characters, text in texts.items():
-                _print_row(f"{shape}, {name}, {characters}", routers, Request(text))
+            for characters, asked in texts.items():
+                _print_row(f"{shape}, {name}, {characters}", routers, Request(asked))
+    text = next(iter(texts.values()))
+    for name, rules in (("learned", routing), ("by class", plain)):
+        routers = {count: build_router(build_fleet(count, _MODELS, rules), classifier, down=10) for count in FLEETS}
+        _print_row(f"a tenth down, {name}", routers, Request(text))
+        routers = {count: build_router(build_fleet(count, _MODELS, rules), classifier) for count in FLEETS}
+        _print_row(f"with a deadline, {name}", routers, Request(text, deadline_s=60.0))
     routers = {count: build_router(build_fleet(count, _MODELS, routing), classifier) for count in FLEETS}
     for strategy in STRATEGIES:
-        _print_row(strategy, routers, Request(next(iter(texts.values())), strategy=strategy, prefix_key=7))
+        _print_row(strategy, routers, Request(text, strategy=strategy, prefix_key=7))
 
     print(f"\nrules:       {'':20} {'   '.join(f'{count:>8,}' for count in RULES)}   64 : 1")
     fleets = {}
@@ -126,8 +132,8 @@ def print_growth(routing: RoutingSpec, classifier: Classifier, texts: Mapping[in
             routing, rules=(*others, RuleSpec(name="last", agents=frozenset({"me"})))[:count] if count else ()
         )
         fleets[count] = build_router(build_fleet(_MODELS, _MODELS, rules), classifier)
-    for characters, text in texts.items():
-        _print_row(f"learned, {characters}", fleets, Request(text, agent="me"), over=(64, 1))
+    for characters, asked in texts.items():
+        _print_row(f"learned, {characters}", fleets, Request(asked, agent="me"), over=(64, 1))
 
 
 def _print_row(name: str, routers: Mapping[int, Router], request: Request, over: tuple[int, int] = (1000, 10)) -> None:

@@ -6,7 +6,8 @@ state's columns; where it finds nothing amiss, nothing of it is written down.
 """
 
 from libc.math cimport INFINITY, sqrt
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.string cimport memset
 
 from tierway_core._atomic cimport load64
 from tierway_core._breaker cimport breaker_allows
@@ -14,7 +15,7 @@ from tierway_core._classifier cimport AssessmentC, logistic
 from tierway_core._features cimport FeaturesC, has_code, has_planning
 from tierway_core._fleet cimport DeploymentC, FleetC, KindC
 from tierway_core._limit cimport would_take
-from tierway_core._state cimport is_available
+from tierway_core._steering cimport lowest_bit
 
 
 cdef extern from *:
@@ -106,50 +107,74 @@ cdef inline bint is_limited(const FleetC* fleet, const DeploymentC* deployment, 
     return False
 
 
-cdef inline unsigned char strike(const FleetC* fleet, Py_ssize_t index, const DemandC* demand, bint hurries) noexcept nogil:
-    """The first filter that strikes a deployment by the state of the moment, or LEFT."""
-    cdef int64_t breaker
-    if hurries and answer_s_of(fleet, demand, index) > demand.deadline_s:
-        return FILTERED_DEADLINE
-    if not is_available(fleet.available, index):
-        return FILTERED_UNAVAILABLE
-    breaker = load64(fleet.breakers + index)
-    if breaker != 0 and not breaker_allows(fleet.records + index, breaker, demand.now_ns):  # a word of zeros is closed
-        return FILTERED_BREAKER
-    if fleet.deployments[index].limits > 0 and is_limited(fleet, fleet.deployments + index, demand.now_ns):
-        return FILTERED_RATE_LIMIT
-    return LEFT
+cdef inline uint64_t missing_in(const FleetC* fleet, Py_ssize_t word) noexcept nogil:
+    """A bit for each deployment of a word of 64 that is not available."""
+    cdef uint64_t missing = ~<uint64_t>load64(fleet.available + word)
+    cdef Py_ssize_t beyond = 64 * (word + 1) - fleet.count
+    return missing if beyond <= 0 else missing & (~<uint64_t>0 >> beyond)
+
+
+cdef inline bint is_any_opened(const FleetC* fleet, Py_ssize_t line) noexcept nogil:
+    """Whether any breaker of a cache line is not simply closed, which a word of zeros is. Lines are whole, with zeros at the end."""
+    cdef const int64_t* at = fleet.breakers + 8 * line
+    return (
+        load64(at) | load64(at + 1) | load64(at + 2) | load64(at + 3)
+        | load64(at + 4) | load64(at + 5) | load64(at + 6) | load64(at + 7)
+    ) != 0
+
+
+cdef inline bint is_any_limit_used_up(const FleetC* fleet, int64_t now_ns) noexcept nogil:
+    cdef Py_ssize_t place
+    for place in range(fleet.drawn_count):
+        if not would_take(fleet.limit_records + fleet.drawn[place], now_ns):
+            return True
+    return False
 
 
 cdef bint are_all_fit(const FleetC* fleet, const DemandC* demand) noexcept nogil:
     """Whether it is seen at a glance that the moment strikes nobody: all are available, all breakers closed, no limit is used up."""
     cdef Py_ssize_t index
-    cdef Py_ssize_t whole = fleet.count // 64
-    cdef int64_t amiss = 0
     if demand.deadline_s < INFINITY:
         return False
-    for index in range(whole):
-        amiss |= ~load64(fleet.available + index)
-    if fleet.count % 64:
-        amiss |= ~load64(fleet.available + whole) << (64 - fleet.count % 64)
-    for index in range(fleet.count):
-        amiss |= load64(fleet.breakers + index)
-    if amiss != 0:
-        return False
-    for index in range(fleet.drawn_count):
-        if not would_take(fleet.limit_records + fleet.drawn[index], demand.now_ns):
+    for index in range((fleet.count + 63) // 64):
+        if missing_in(fleet, index) != 0:
             return False
-    return True
+    for index in range((fleet.count + 7) // 8):
+        if is_any_opened(fleet, index):
+            return False
+    return not is_any_limit_used_up(fleet, demand.now_ns)
 
 
 cdef void strike_by_moment(const FleetC* fleet, const DemandC* demand, unsigned char* struck) noexcept nogil:
-    """Says of each deployment which filter strikes it by the state of the moment, whatever else may strike it."""
-    cdef Py_ssize_t index
-    cdef bint hurries = demand.deadline_s < INFINITY
-    for index in range(fleet.count):
-        if hurries:
+    """Says of each deployment which filter strikes it by the state of the moment, whatever else may strike it.
+
+    Filter by filter, from the last to the first, which is the one that counts.
+    """
+    cdef Py_ssize_t index, line
+    cdef int64_t breaker
+    cdef uint64_t missing
+    memset(struck, LEFT, fleet.count)
+    if is_any_limit_used_up(fleet, demand.now_ns):
+        for index in range(fleet.count):
+            if is_limited(fleet, fleet.deployments + index, demand.now_ns):
+                struck[index] = FILTERED_RATE_LIMIT
+    for line in range((fleet.count + 7) // 8):
+        if not is_any_opened(fleet, line):
+            continue
+        for index in range(8 * line, min(8 * line + 8, fleet.count)):
+            breaker = load64(fleet.breakers + index)
+            if breaker != 0 and not breaker_allows(fleet.records + index, breaker, demand.now_ns):
+                struck[index] = FILTERED_BREAKER
+    for index in range((fleet.count + 63) // 64):
+        missing = missing_in(fleet, index)
+        while missing != 0:
+            struck[64 * index + lowest_bit(missing)] = FILTERED_UNAVAILABLE
+            missing &= missing - 1
+    if demand.deadline_s < INFINITY:
+        for index in range(fleet.count):
             prefetch(fleet.records + index + AHEAD)
-        struck[index] = strike(fleet, index, demand, hurries)
+            if answer_s_of(fleet, demand, index) > demand.deadline_s:
+                struck[index] = FILTERED_DEADLINE
 
 
 cdef void strike_all(

@@ -28,8 +28,8 @@ HOT = {
         "best_tier", "gain_of", "assess",
     ],
     "_choice": [
-        "classify", "strike_kind", "is_limited", "strike", "are_all_fit", "strike_by_moment", "strike_all", "lay", "gather",
-        "quality_by_ability", "quality_of", "exchange_rate", "set_up", "utility_of",
+        "classify", "strike_kind", "is_limited", "missing_in", "is_any_opened", "is_any_limit_used_up", "are_all_fit", "strike_by_moment",
+        "strike_all", "lay", "gather", "quality_by_ability", "quality_of", "exchange_rate", "set_up", "utility_of",
     ],
     "_steering": ["first_of", "place_of", "smooth"],
     "_prefixes": ["set_of", "slot_for", "find_in"],
