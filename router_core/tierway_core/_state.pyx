@@ -271,6 +271,11 @@ cdef class State:
             raise ValueError(f"a breaker can be forced closed or open, not {breaker!r}")
         force(self.breaker_word(index), 0 if breaker is None else breaker)
 
+    def forced_breaker(self, Py_ssize_t index):
+        """What overrides the automaton, whoever put it there: `Breaker.CLOSED` or `Breaker.OPEN`; None: nothing does."""
+        cdef int64_t forced = forced_in(load64(self.breaker_word(index)))
+        return Breaker(forced) if forced else None
+
     # ---- outcomes ----------------------------------------------------------------------------------------------------
 
     def observe(self, Py_ssize_t index, int64_t now_ns, *, bint ok, first_token_s=None, token_s=None, int64_t tokens=0):

@@ -205,3 +205,21 @@ Spenders.TestCase.settings = settings(
 
 class TestSpenders(Spenders.TestCase):
     pass
+
+
+class PeriodicSpenders(Spenders):
+    period_s = 1.0
+
+
+def test_what_is_reserved_into_a_new_period_takes_nothing_of_its_lease():
+    machine = PeriodicSpenders()
+    machine.begin()
+    [spender] = machine.living
+    for _ in range(2):  # more than half of the budget: far more than a lease has free
+        machine.talk(spender)
+        spender.reserve(300)
+    machine.talk(spender)
+    machine.pass_time(1_000_000)
+    machine.talk(spender)
+    spender.reserve(100)  # of what is left, three tenths are leased
+    assert spender.reservations == [300, 300, 100]

@@ -21,7 +21,7 @@ _NAME = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 class Call:
     """An RPC. Belongs to its handler's task."""
 
-    __slots__ = ("_request_id", "arrived_s", "code", "context", "limit_s", "remaining_s", "tenant", "trailers")
+    __slots__ = ("_request_id", "arrived_s", "context", "limit_s", "remaining_s", "tenant", "trailers")
 
     def __init__(self, context: Context, arrived_s: float) -> None:
         self.context = context
@@ -31,8 +31,6 @@ class Call:
         """How much time the caller had left when it arrived, in seconds, as far as it says so."""
         self.limit_s = inf
         """How long it may take, in seconds: the caller's time, or the server's limit."""
-        self.code = grpc.StatusCode.OK
-        """What it ends with."""
         self.trailers: Metadata = ()
         """What ends the call, whether it succeeds or fails."""
         self.tenant = ""
