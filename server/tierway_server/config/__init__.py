@@ -15,6 +15,7 @@ from tierway_server.config.price import PriceConfig
 from tierway_server.config.problems import ConfigError, Problem
 from tierway_server.config.provider_kinds import PREFILL, FeatureName
 from tierway_server.config.providers import ProviderConfig
+from tierway_server.config.queue import QueueConfig
 from tierway_server.config.references import ReferenceUnresolvedError, resolve_secret, resolve_weights
 from tierway_server.config.routing import (
     ClassifierConfig,
@@ -49,6 +50,7 @@ __all__ = [
     "PriceConfig",
     "Problem",
     "ProviderConfig",
+    "QueueConfig",
     "ReferenceUnresolvedError",
     "RestartConfig",
     "RetriesConfig",

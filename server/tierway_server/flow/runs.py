@@ -30,7 +30,7 @@ class Run:
         "_first",
         "_generation",
         "_job",
-        "_patience_s",
+        "_patience_share",
         "_waits",
         "chunks",
         "deployment",
@@ -43,8 +43,8 @@ class Run:
         job: Job,
         deployment: Deployment,
         generation: Generation,
-        patience_s: float | None,
         *,
+        patience_share: float | None,
         waits: bool,
     ) -> None:
         """Prepare a try; nothing happens before `begin` or `first`.
@@ -54,7 +54,8 @@ class Run:
             job: for whom.
             deployment: who is asked.
             generation: for what.
-            patience_s: how long to wait for its first token, in seconds from its admission; None: as long as the request has.
+            patience_share: how much of the time that is left at its admission it may take to its first token, 0 to 1; None: all of it,
+                until the caller's own time is over.
             waits: whether it may wait for its admission.
 
         """
@@ -63,7 +64,7 @@ class Run:
         self.deployment = deployment
         """Who is asked."""
         self._generation = generation
-        self._patience_s = patience_s
+        self._patience_share = patience_share
         self._waits = waits
         self._first: asyncio.Task[Chunk] | None = None
         self.tried: Try | None = None
@@ -122,7 +123,7 @@ class Run:
             self.tried = tried
             yield ADMITTED
             async with aclosing(tried.backend.generate(self._generation)) as chunks:
-                chunk = await self._begun(chunks)
+                chunk = await self._begun(chunks, tried.began_s)
                 tried.came(chunk)
                 yield chunk
                 async for chunk in chunks:
@@ -131,8 +132,11 @@ class Run:
                 if not tried.answered or chunk.finish_reason is None:
                     raise StreamBrokenError("the answer ended without its account", metadata=self._names)
 
-    async def _begun(self, chunks: AsyncGenerator[Chunk, None]) -> Chunk:
-        limit = asyncio.timeout(self._patience_s)
+    async def _begun(self, chunks: AsyncGenerator[Chunk, None], now_s: float) -> Chunk:
+        patience_s = None
+        if self._patience_share is not None:
+            patience_s = max(0.0, self._patience_share * (self._job.give_up_s - now_s))
+        limit = asyncio.timeout(patience_s)
         try:
             async with limit:
                 chunk = await anext(chunks, None)
@@ -140,7 +144,7 @@ class Run:
             if not limit.expired():
                 raise  # somebody else's
             raise ProviderTimeoutError(
-                f"deployment {self.deployment.spec.name} was silent for {self._patience_s:.3g} s", metadata=self._names
+                f"deployment {self.deployment.spec.name} was silent for {patience_s:.3g} s", metadata=self._names
             ) from None
         if chunk is None:
             raise ProviderFailedError(
