@@ -105,7 +105,7 @@ def run(requests: int, in_flight: int, *, has_breakers: bool, seed: int = 0) -> 
             _, said = stack.enter_context(peer([*base, *arguments], folder / f"{name}.log", within_s=_START_S))
             ports[name] = int(said["port"])
         breaker = {} if has_breakers else {"breaker": {"enabled": False}}
-        config = remote_config.write(folder / "tierway.yaml", ports, list(ports), **breaker)
+        config = remote_config.write(folder / "tierway.yaml", ports, list(ports), sections=breaker)
         server = stack.enter_context(tierway(config, folder / "tierway.log"))
         return uvloop.run(drill(server.target, requests, in_flight))
 

@@ -38,11 +38,13 @@ class Calls:
     def __init__(self, router: RouterServiceStub, tokens: int) -> None:
         self._router = router
         self._tokens = tokens
+        self._sampling = types_pb2.Sampling(max_tokens=_ROOM * tokens)
 
     async def execute(self, prompt: str) -> Told:
         """Ask for the whole answer."""
         try:
-            reply = await self._router.Execute(pb.ExecuteRequest(**self._asking(prompt)), timeout=_TIMEOUT_S)
+            request = pb.ExecuteRequest(query=types_pb2.Query(prompt=prompt), sampling=self._sampling)
+            reply = await self._router.Execute(request, timeout=_TIMEOUT_S)
         except grpc.aio.AioRpcError as error:
             return Told(error=_named(error))
         return self._told(prompt, reply.text, reply.attempts)
@@ -51,7 +53,7 @@ class Calls:
         """Ask for the answer as it comes; `resumed` is called at the first piece of text behind each seam."""
         text, seams, finished, is_broken = "", [], None, False
         try:
-            async for event in self._router.Stream(pb.StreamRequest(**self._asking(prompt)), timeout=_TIMEOUT_S):
+            async for event in self._router.Stream(_streaming(prompt, self._sampling), timeout=_TIMEOUT_S):
                 match event.WhichOneof("event"):
                     case "delta":
                         text += event.delta.text
@@ -71,7 +73,7 @@ class Calls:
 
     async def leave(self, prompt: str) -> None:
         """Begin a stream, and leave it at its first event."""
-        call = self._router.Stream(pb.StreamRequest(**self._asking(prompt)), timeout=_TIMEOUT_S)
+        call = self._router.Stream(_streaming(prompt, self._sampling), timeout=_TIMEOUT_S)
         try:
             async for _ in call:
                 break
@@ -79,12 +81,6 @@ class Calls:
             pass  # it failed before: there is nothing to leave
         finally:
             call.cancel()
-
-    def _asking(self, prompt: str) -> dict[str, types_pb2.Query | types_pb2.Sampling]:
-        return {
-            "query": types_pb2.Query(prompt=prompt),
-            "sampling": types_pb2.Sampling(max_tokens=_ROOM * self._tokens),
-        }
 
     def _told(self, prompt: str, text: str, attempts: list[types_pb2.Attempt]) -> Told:
         outcomes = [attempt.outcome for attempt in attempts]
@@ -103,6 +99,10 @@ async def calls(target: str, tokens: int) -> AsyncIterator[Calls]:
     """Calls of the server at `target`, whose providers tell stories of so many tokens."""
     async with grpc.aio.insecure_channel(target, (("grpc.use_local_subchannel_pool", 1),)) as channel:
         yield Calls(RouterServiceStub(channel), tokens)
+
+
+def _streaming(prompt: str, sampling: types_pb2.Sampling) -> pb.StreamRequest:
+    return pb.StreamRequest(query=types_pb2.Query(prompt=prompt), sampling=sampling)
 
 
 def _named(error: grpc.aio.AioRpcError) -> str:

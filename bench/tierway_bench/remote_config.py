@@ -11,7 +11,14 @@ import yaml
 from tierway_bench.mock_provider import MODEL
 
 
-def write(path: Path, ports: Mapping[str, int], chain: Sequence[str], *, kind: str = "openai", **sections: Any) -> Path:
+def write(
+    path: Path,
+    ports: Mapping[str, int],
+    chain: Sequence[str],
+    *,
+    kind: str = "openai",
+    sections: Mapping[str, Any] = MappingProxyType({}),
+) -> Path:
     """Write a configuration, and return where.
 
     Args:

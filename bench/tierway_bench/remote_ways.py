@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import aiohttp
 import grpc
 import openai
+from openai.types.chat import ChatCompletionUserMessageParam
 
 from tierway.v1 import router_service_pb2 as pb
 from tierway.v1 import types_pb2
@@ -74,7 +75,7 @@ def openai_sdk(base_url: str, *, is_streaming: bool) -> Way:
 
             async def stream(prompt: str) -> Times:
                 began_s, first_s = time.perf_counter(), 0.0
-                events = await create(model=MODEL, messages=_messages(prompt), max_tokens=_MAX_TOKENS, stream=True)  # type: ignore[call-overload]  # TypedDicts
+                events = await create(model=MODEL, messages=_messages(prompt), max_tokens=_MAX_TOKENS, stream=True)
                 async for event in events:
                     if not first_s and event.choices and event.choices[0].delta.content:
                         first_s = time.perf_counter()
@@ -84,7 +85,7 @@ def openai_sdk(base_url: str, *, is_streaming: bool) -> Way:
 
             async def whole(prompt: str) -> Times:
                 began_s = time.perf_counter()
-                answer = await create(model=MODEL, messages=_messages(prompt), max_tokens=_MAX_TOKENS)  # type: ignore[call-overload]  # TypedDicts
+                answer = await create(model=MODEL, messages=_messages(prompt), max_tokens=_MAX_TOKENS)
                 if not answer.choices[0].message.content:
                     raise WrongAnswerError("the SDK saw no text")
                 took_s = time.perf_counter() - began_s
@@ -137,7 +138,7 @@ def tierway(target: str, *, is_streaming: bool) -> Way:
     return opened
 
 
-def _messages(prompt: str) -> list[dict[str, str]]:
+def _messages(prompt: str) -> list[ChatCompletionUserMessageParam]:
     return [{"role": "user", "content": prompt}]
 
 

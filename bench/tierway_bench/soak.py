@@ -148,7 +148,7 @@ def main() -> int:
                 ports[name] = int(said["port"])
             # Breakers off: the first provider is to be asked, and to fail, all the way.
             sections = {"breaker": {"enabled": False}}
-            config = remote_config.write(folder / "tierway.yaml", ports, list(ports), **sections)
+            config = remote_config.write(folder / "tierway.yaml", ports, list(ports), sections=sections)
             server = stack.enter_context(tierway(config, folder / "tierway.log"))
             seen = uvloop.run(soak(server, set(ports.values()), given.requests, given.in_flight))
     except (ProcessFailedError, scrape.ScrapeError) as error:

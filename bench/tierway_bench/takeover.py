@@ -78,7 +78,7 @@ async def drill(kind: str, folder: Path, cuts: int, timed: int, in_flight: int, 
         with ExitStack() as stack:
             sections = {"breaker": {"enabled": False}, "retries": {"max_retries": 0}}
             ports = {"cutting": cutting, "good": good}
-            config = remote_config.write(folder / f"{kind}.yaml", ports, list(ports), kind=kind, **sections)
+            config = remote_config.write(folder / f"{kind}.yaml", ports, list(ports), kind=kind, sections=sections)
             # Starting it blocks, and nobody asks the providers meanwhile.
             server: Server = stack.enter_context(tierway(config, folder / f"{kind}.log"))
             async with calls(server.target, _TOKENS) as call:
