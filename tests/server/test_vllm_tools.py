@@ -135,9 +135,11 @@ def test_a_call_that_was_cut_short_is_left_out(length: int, cuts: list[int]) -> 
 def test_a_stated_choice_is_enforced_by_a_grammar(tools: Tools) -> None:
     params = params_of(generation(tools=tools))
     HERMES.begin(tools, params)
-    assert "weather" in params.structured_outputs.structural_tag
+    tag = params.structured_outputs.structural_tag
+    assert "weather" in tag
+    assert '"required": ["at"]' in tag  # the arguments, too
     if tools.name:
-        assert "now" not in params.structured_outputs.structural_tag
+        assert "now" not in tag
 
 
 def test_a_free_choice_leaves_the_model_free() -> None:

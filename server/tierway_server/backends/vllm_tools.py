@@ -59,16 +59,20 @@ class ToolParsing:
         """
         from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
 
+        is_bound = bool(tools.name) or tools.mode is ToolMode.REQUIRED or tools.parallel is False
+        offered = described(tools.tools)
+        if is_bound:  # by a grammar: it may as well hold the arguments to their schema
+            for tool in offered:
+                tool["function"]["strict"] = True
         request = ChatCompletionRequest(
             messages=[],  # of no meaning here: the prompt has been made
-            tools=described(tools.tools),
+            tools=offered,
             tool_choice=_choice(tools),
             parallel_tool_calls=tools.parallel is not False,
             structured_outputs=params.structured_outputs,
         )
         parser = self._parser(self._tokenizer, request.tools)
         request = parser.adjust_request(request)
-        is_bound = tools.name or tools.mode is ToolMode.REQUIRED or tools.parallel is False
         if is_bound and request.structured_outputs is None:
             raise InvalidRequestError("the engine cannot be held to this choice", field="query.tool_choice")
         params.structured_outputs = request.structured_outputs
