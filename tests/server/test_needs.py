@@ -34,33 +34,33 @@ CALLED = (
 )
 
 
-@pytest.mark.parametrize(
-    ("request_", "needs"),
-    [
-        (execute(), F(0)),
-        (sampling(temperature=1.0, top_p=0.5, max_tokens=7, stop=["a", "b", "c", "d"]), F(0)),
-        (sampling(presence_penalty=0.0, frequency_penalty=0.0), F(0)),
-        (sampling(temperature=1.01), F.HIGH_TEMPERATURE),
-        (sampling(stop=["a", "b", "c", "d", "e"]), F.MANY_STOPS),
-        (sampling(top_k=1), F.TOP_K),
-        (sampling(seed=0), F.SEED),
-        (sampling(presence_penalty=0.1), F.PENALTIES),
-        (sampling(frequency_penalty=-0.1), F.PENALTIES),
-        (sampling(top_logprobs=0), F.LOGPROBS),
-        (query(user("Look", IMAGE)), F.IMAGE_DATA),
-        (query(user("Look", BY_ADDRESS)), F.IMAGE_URI),
-        (query(user(IMAGE), user("Look", BY_ADDRESS)), F.IMAGE_DATA | F.IMAGE_URI),
-        (query(response_format=pb.ResponseFormat(json_object=pb.JsonObject())), F.JSON_OBJECT),
-        (query(response_format=pb.ResponseFormat(json_schema={"type": "object"})), F.JSON_SCHEMA),
-        (tools(), F.TOOLS),
-        (tools(mode=pb.TOOL_MODE_AUTO), F.TOOLS),
-        (tools(mode=pb.TOOL_MODE_NONE), F.TOOLS),
-        (tools(mode=pb.TOOL_MODE_REQUIRED), F.TOOLS | F.TOOL_CHOICE),
-        (tools(name="f"), F.TOOLS | F.TOOL_CHOICE),
-        (tools(mode=pb.TOOL_MODE_AUTO, parallel=True), F.TOOLS | F.PARALLEL_TOOLS),
-        (query(*CALLED), F.TOOLS),
-    ],
+NEEDED = (
+    (execute(), F(0)),
+    (sampling(temperature=1.0, top_p=0.5, max_tokens=7, stop=["a", "b", "c", "d"]), F(0)),
+    (sampling(presence_penalty=0.0, frequency_penalty=0.0), F(0)),
+    (sampling(temperature=1.01), F.HIGH_TEMPERATURE),
+    (sampling(stop=["a", "b", "c", "d", "e"]), F.MANY_STOPS),
+    (sampling(top_k=1), F.TOP_K),
+    (sampling(seed=0), F.SEED),
+    (sampling(presence_penalty=0.1), F.PENALTIES),
+    (sampling(frequency_penalty=-0.1), F.PENALTIES),
+    (sampling(top_logprobs=0), F.LOGPROBS),
+    (query(user("Look", IMAGE)), F.IMAGE_DATA),
+    (query(user("Look", BY_ADDRESS)), F.IMAGE_URI),
+    (query(user(IMAGE), user("Look", BY_ADDRESS)), F.IMAGE_DATA | F.IMAGE_URI),
+    (query(response_format=pb.ResponseFormat(json_object=pb.JsonObject())), F.JSON_OBJECT),
+    (query(response_format=pb.ResponseFormat(json_schema={"type": "object"})), F.JSON_SCHEMA),
+    (tools(), F.TOOLS),
+    (tools(mode=pb.TOOL_MODE_AUTO), F.TOOLS),
+    (tools(mode=pb.TOOL_MODE_NONE), F.TOOLS),
+    (tools(mode=pb.TOOL_MODE_REQUIRED), F.TOOLS | F.TOOL_CHOICE),
+    (tools(name="f"), F.TOOLS | F.TOOL_CHOICE),
+    (tools(mode=pb.TOOL_MODE_AUTO, parallel=True), F.TOOLS | F.PARALLEL_TOOLS),
+    (query(*CALLED), F.TOOLS),
 )
+
+
+@pytest.mark.parametrize(("request_", "needs"), NEEDED, ids=[f"{at} {needs!r}" for at, (_, needs) in enumerate(NEEDED)])
 def test_only_what_is_stated_is_needed(request_: rpc.ExecuteRequest, needs: Feature) -> None:
     assert asked(request_, 0, MANY_BYTES, "").core.needs == needs
 
