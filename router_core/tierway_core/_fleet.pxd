@@ -33,6 +33,7 @@ cdef struct KindC:
     int32_t lacks  # flags of Feature
     int32_t first_member  # in FleetC.members
     int32_t members
+    int32_t lacks  # flags of Feature
     bint vision
     bint response_format
     bint logprobs
