@@ -12,7 +12,7 @@ from typing import Protocol
 import httpx2
 
 from tierway_server.backends.base import Availability, Backend
-from tierway_server.backends.http_pool import PoolLimits, http_client
+from tierway_server.backends.http_pool import HttpPool, PoolLimits, http_pool
 from tierway_server.backends.openai_api import OpenAIBackend, RemoteModel
 from tierway_server.backends.openai_dialects import DIALECTS, dialect_of
 from tierway_server.backends.openai_endpoint import Endpoint, chat_completions
@@ -38,10 +38,15 @@ class Provider:
     config: ProviderConfig
     key: str | None = field(repr=False)
     """Lets one in; None where nothing is asked for."""
-    client: httpx2.AsyncClient
-    """Its pool."""
+    pool: HttpPool
+    """Its connections."""
     held: Callable[[float], None]
     """To be told for how many seconds one of its rate limits has nothing left."""
+
+    @property
+    def client(self) -> httpx2.AsyncClient:
+        """Its connections, as the SDKs take them."""
+        return self.pool.client
 
 
 Construct = Callable[[Provider, ModelConfig, DeploymentConfig], RemoteBackend]
@@ -59,7 +64,7 @@ def _openai(provider: Provider, model: ModelConfig, deployment: DeploymentConfig
             config.address, provider.key, dict(config.headers), model=name, api_version=config.api_version
         )
 
-    return OpenAIBackend(remote_model(provider, model, deployment), dialect, endpoint, provider.client, provider.held)
+    return OpenAIBackend(remote_model(provider, model, deployment), dialect, endpoint, provider.pool, provider.held)
 
 
 CONSTRUCT: Mapping[str, Construct] = MappingProxyType(dict.fromkeys(DIALECTS, _openai))
@@ -133,7 +138,7 @@ class RemoteModels:
                     if provider.key is None:
                         group.create_task(
                             watch_server(
-                                provider.client, provider.config.address, partial(self._become, provider.name)
+                                provider.pool.client, provider.config.address, partial(self._become, provider.name)
                             ),
                             name=f"watching {provider.name}",
                         )
@@ -144,7 +149,7 @@ class RemoteModels:
     async def aclose(self) -> None:
         """Close all connections; `run` does so at its end."""
         for provider in self._providers.values():
-            await provider.client.aclose()
+            await provider.pool.client.aclose()
 
     async def _become(self, provider: str, availability: Availability) -> None:
         for backend in self._serving[provider]:
@@ -161,4 +166,4 @@ def _provider(name: str, config: ProviderConfig, environ: Mapping[str, str], hel
         http2=config.http2,
     )
     key = None if config.api_key is None else resolve_secret(config.api_key, environ)
-    return Provider(name, config, key, http_client(config.address, limits), held)
+    return Provider(name, config, key, http_pool(config.address, limits), held)
