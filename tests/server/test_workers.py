@@ -18,9 +18,12 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.faults import openai_events as openai
+from tests.faults.upstream import document, upstream
 from tests.server.asking import execute, kinds_of, remaining, route, stream, text_of
 from tests.server.fleet import five_tiers, learned, only
 from tests.server.judging import write_calibration, write_weights
+from tests.server.remote import remote_fleet
 from tests.server.running import ScriptedStops
 from tierway.v1 import admin_service_pb2 as admin
 from tierway.v1 import router_service_pb2 as rpc
@@ -504,3 +507,22 @@ async def test_hanging_up_loads_the_calibration_in_every_worker(tmp_path: Path) 
 
 async def has_loaded(server: Running, calibrations: int) -> bool:
     return await server.metric(semconv.CALIBRATION_LOADS, outcome="loaded") == calibrations
+
+
+async def test_remote_models_are_asked_by_every_worker_itself() -> None:
+    async with upstream(lambda asked: openai.good(asked) if asked.body else document({"data": []})) as provider:
+        fleet = remote_fleet(f"{provider.base_url}/v1", kind="llamacpp", api_key=None)
+        fleet["server"]["workers"] = WORKERS
+        async with serving(parse(fleet)) as server:
+            for client in await server.routers():
+                await until(lambda client=client: _answers(client))  # each worker finds out by itself who is there
+            counted = [total(await server.counts(worker), semconv.ANSWERS) for worker in range(WORKERS)]
+            assert min(counted) > 0
+
+
+async def _answers(client: Any) -> bool:
+    try:
+        reply = await client.Execute(execute())
+    except grpc.aio.AioRpcError:
+        return False
+    return bool(reply.text == "Paris it is.")
