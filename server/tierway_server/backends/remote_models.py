@@ -112,6 +112,7 @@ class RemoteModels:
 
         """
         self._answers = answers
+        self._unasked: set[str] = set()
         self._providers: dict[str, Provider] = {}
         self._serving: dict[str, list[RemoteBackend]] = {}
         self.by_deployment: dict[int, RemoteBackend] = {}
@@ -125,10 +126,16 @@ class RemoteModels:
             backend = CONSTRUCT[provider.config.kind](provider, model, deployment)
             if provider.key is None:
                 backend.become(NOT_ASKED)  # and prepared when it is there
+                self._unasked.add(provider.name)
             elif answers:
                 backend.prepare()
             self._serving.setdefault(provider.name, []).append(backend)
             self.by_deployment[index] = backend
+
+    @property
+    def have_settled(self) -> bool:
+        """Whether it is known of every server if it is there."""
+        return not self._unasked
 
     async def run(self) -> None:
         """Watch the servers that ask for no credential until cancelled, then close all connections."""
@@ -152,6 +159,7 @@ class RemoteModels:
             await provider.pool.client.aclose()
 
     async def _become(self, provider: str, availability: Availability) -> None:
+        self._unasked.discard(provider)
         for backend in self._serving[provider]:
             if availability.is_available and self._answers:
                 await asyncio.to_thread(backend.prepare)
