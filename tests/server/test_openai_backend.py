@@ -101,6 +101,18 @@ async def test_answers_one_after_the_other_share_a_connection(backend, provider)
     assert (provider.count, provider.connections) == (3, 1)
 
 
+async def test_a_kept_connection_that_the_server_closes_is_no_failure_and_a_new_one_is(backend, provider):
+    await answer(backend)
+    replies = iter([Reply(before=(End.CUT,)), openai.stream()])
+    provider.answer = lambda _: next(replies)
+    assert text_of(await answer(backend)) == "Paris it is."
+    assert (provider.count, provider.connections) == (3, 2)
+    provider.answer = always(before=(End.RESET,))
+    async with remote_backend(remote_fleet(f"{provider.base_url}/v1")) as fresh:
+        assert isinstance((await failure_of(fresh))[1], ProviderFailedError)
+    assert provider.count == 4
+
+
 async def test_a_caller_who_leaves_closes_the_connection_at_once(backend, provider):
     provider.answer = always(openai.text("Paris"), End.HANG)
     chunks = backend.generate(asking())
@@ -364,6 +376,16 @@ async def test_connections_are_bounded(provider):
         gate.set()
         assert {text_of(chunks) for chunks in await asyncio.gather(*answers)} == {"Paris it is."}
     assert provider.connections == 2
+
+
+async def test_who_waits_for_a_connection_too_long_hears_of_overload(provider):
+    provider.answer = always(openai.text("Paris"), End.HANG)
+    fleet = remote_fleet(f"{provider.base_url}/v1", max_connections=1, connect_timeout_s=0.05)
+    async with remote_backend(fleet) as backend:
+        chunks = backend.generate(asking())
+        await anext(chunks)
+        assert (await failure_of(backend))[1].reason == "PROVIDER_OVERLOADED"
+        await chunks.aclose()
 
 
 async def test_the_pool_is_closed_at_the_end(provider):

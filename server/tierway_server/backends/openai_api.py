@@ -19,9 +19,11 @@ from tierway_server.backends import failures
 from tierway_server.backends.base import Availability, Chunk, FinishReason, Generation
 from tierway_server.backends.coalesced import coalesced
 from tierway_server.backends.continuation import asked_to_continue, continued
-from tierway_server.backends.openai_answer import Answer, MalformedError, ReportedError
+from tierway_server.backends.http_pool import HttpPool
+from tierway_server.backends.openai_answer import Answer
 from tierway_server.backends.openai_dialects import Dialect
 from tierway_server.backends.openai_endpoint import Endpoint
+from tierway_server.backends.openai_events import MalformedError, ReportedError
 from tierway_server.backends.openai_request import estimated_input_tokens, request_body
 from tierway_server.backends.rate_limits import exhausted_s
 from tierway_server.backends.sse import EventReader, EventTooLongError
@@ -70,7 +72,7 @@ class OpenAIBackend:
         model: RemoteModel,
         dialect: Dialect,
         endpoint: Callable[[], Endpoint],
-        client: httpx2.AsyncClient,
+        pool: HttpPool,
         held: Callable[[float], None] = lambda _: None,
     ) -> None:
         """Prepare a deployment; nothing is sent.
@@ -79,7 +81,7 @@ class OpenAIBackend:
             model: what it is.
             dialect: how the provider differs.
             endpoint: tells where it is; asked once, and takes most of a second the first time in a process.
-            client: the provider's pool.
+            pool: the provider's connections.
             held: told for how many seconds a rate limit of the provider has nothing left.
 
         """
@@ -87,7 +89,8 @@ class OpenAIBackend:
         self._model = model
         self._dialect = dialect
         self._make_endpoint = endpoint
-        self._client = client
+        self._pool = pool
+        self._timeouts = pool.client.timeout.as_dict()
         self._held = held
         self._availability = Availability(True)
         self._watchers: list[Callable[[Availability], None]] = []
@@ -166,7 +169,7 @@ class OpenAIBackend:
         """The provider's answer, of which a stream of events is to come."""
         provider = self._model.provider
         try:
-            response = await self._client.send(self._endpoint.request(body, self._client.timeout), stream=True)
+            response = await self._pool.transport.handle_async_request(self._endpoint.request(body, self._timeouts))
         except httpx2.HTTPError as failure:
             raise failures.of_exception(provider, failure) from None
         status, headers = response.status_code, response.headers

@@ -12,7 +12,7 @@ from typing import Protocol
 import httpx2
 
 from tierway_server.backends.base import Availability, Backend
-from tierway_server.backends.http_pool import PoolLimits, http_client
+from tierway_server.backends.http_pool import HttpPool, PoolLimits, http_pool
 from tierway_server.backends.openai_api import OpenAIBackend, RemoteModel
 from tierway_server.backends.openai_dialects import DIALECTS, dialect_of
 from tierway_server.backends.openai_endpoint import Endpoint, chat_completions
@@ -38,10 +38,15 @@ class Provider:
     config: ProviderConfig
     key: str | None = field(repr=False)
     """Lets one in; None where nothing is asked for."""
-    client: httpx2.AsyncClient
-    """Its pool."""
+    pool: HttpPool
+    """Its connections."""
     held: Callable[[float], None]
     """To be told for how many seconds one of its rate limits has nothing left."""
+
+    @property
+    def client(self) -> httpx2.AsyncClient:
+        """Its connections, as the SDKs take them."""
+        return self.pool.client
 
 
 Construct = Callable[[Provider, ModelConfig, DeploymentConfig], RemoteBackend]
@@ -59,7 +64,7 @@ def _openai(provider: Provider, model: ModelConfig, deployment: DeploymentConfig
             config.address, provider.key, dict(config.headers), model=name, api_version=config.api_version
         )
 
-    return OpenAIBackend(remote_model(provider, model, deployment), dialect, endpoint, provider.client, provider.held)
+    return OpenAIBackend(remote_model(provider, model, deployment), dialect, endpoint, provider.pool, provider.held)
 
 
 CONSTRUCT: Mapping[str, Construct] = MappingProxyType(dict.fromkeys(DIALECTS, _openai))
@@ -107,6 +112,7 @@ class RemoteModels:
 
         """
         self._answers = answers
+        self._unasked: set[str] = set()
         self._providers: dict[str, Provider] = {}
         self._serving: dict[str, list[RemoteBackend]] = {}
         self.by_deployment: dict[int, RemoteBackend] = {}
@@ -120,10 +126,16 @@ class RemoteModels:
             backend = CONSTRUCT[provider.config.kind](provider, model, deployment)
             if provider.key is None:
                 backend.become(NOT_ASKED)  # and prepared when it is there
+                self._unasked.add(provider.name)
             elif answers:
                 backend.prepare()
             self._serving.setdefault(provider.name, []).append(backend)
             self.by_deployment[index] = backend
+
+    @property
+    def have_settled(self) -> bool:
+        """Whether it is known of every server if it is there."""
+        return not self._unasked
 
     async def run(self) -> None:
         """Watch the servers that ask for no credential until cancelled, then close all connections."""
@@ -133,7 +145,7 @@ class RemoteModels:
                     if provider.key is None:
                         group.create_task(
                             watch_server(
-                                provider.client, provider.config.address, partial(self._become, provider.name)
+                                provider.pool.client, provider.config.address, partial(self._become, provider.name)
                             ),
                             name=f"watching {provider.name}",
                         )
@@ -144,9 +156,10 @@ class RemoteModels:
     async def aclose(self) -> None:
         """Close all connections; `run` does so at its end."""
         for provider in self._providers.values():
-            await provider.client.aclose()
+            await provider.pool.client.aclose()
 
     async def _become(self, provider: str, availability: Availability) -> None:
+        self._unasked.discard(provider)
         for backend in self._serving[provider]:
             if availability.is_available and self._answers:
                 await asyncio.to_thread(backend.prepare)
@@ -161,4 +174,4 @@ def _provider(name: str, config: ProviderConfig, environ: Mapping[str, str], hel
         http2=config.http2,
     )
     key = None if config.api_key is None else resolve_secret(config.api_key, environ)
-    return Provider(name, config, key, http_client(config.address, limits), held)
+    return Provider(name, config, key, http_pool(config.address, limits), held)
