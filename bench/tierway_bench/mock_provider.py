@@ -78,12 +78,14 @@ class Answer:
 
 
 def story(prompt: str, tokens: int) -> tuple[str, ...]:
-    """The tokens of the answer to a prompt."""
+    """The tokens of the answer to a prompt.
+
+    Numbers keep it from saying 16 characters twice in a row: asked in words to go on, a model's repetition and one that belongs to the text
+    could not be told apart, and the second would be dropped (the server's `backends/continuation.py`, its second rule).
+    """
     chance = random.Random(prompt)
-    return (
-        "Once ",
-        *(chance.choice(_WORDS) + chance.choice(("", "", chance.choice(_WORDS))) for _ in range(tokens - 1)),
-    )
+    words = (chance.choice(_WORDS) + chance.choice(("", "", chance.choice(_WORDS))) for _ in range(tokens - 1))
+    return ("Once ", *(f"{word}{place} " if place % 2 else word for place, word in enumerate(words)))
 
 
 @lru_cache(maxsize=1024)

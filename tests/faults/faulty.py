@@ -123,7 +123,7 @@ ROWS: tuple[Row, ...] = (
     _status(409, "conflict"),
     _status(413, "request_too_large"),
     _status(422, "invalid_request_error"),
-    _status(429, "requests", "rate_limit_exceeded", name="429 with Retry-After", retry_after="1"),
+    _status(429, "requests", "rate_limit_exceeded", name="429 with Retry-After", retry_after="60"),
     _status(429, "requests", "rate_limit_exceeded", name="429 without Retry-After"),
     _status(429, "insufficient_quota", "insufficient_quota", name="429, no quota left"),
     _status(500, "server_error"),
