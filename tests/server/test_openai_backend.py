@@ -237,6 +237,14 @@ async def test_an_endless_answer_is_cut_at_its_length(backend, provider):
     await until(lambda: provider.hung_up == 1)
 
 
+async def test_an_endless_answer_in_small_pieces_is_cut_much_sooner(backend, provider):
+    provider.answer = always(*[openai.text("!")] * 1_000, End.HANG)
+    chunks = await answer(backend, asking(max_tokens=8))
+    assert chunks[-1].finish_reason is FinishReason.LENGTH
+    assert 8 < len(text_of(chunks)) <= 8 * 8 + 64 + 1
+    await until(lambda: provider.hung_up == 1)
+
+
 async def test_endless_events_without_text_are_no_answer(backend, provider):
     empty = openai.chunk({"reasoning_content": "h" * 100_000})
     provider.answer = lambda _: Reply(steps=itertools.repeat(empty))
