@@ -132,7 +132,9 @@ async def test_a_try_that_finds_no_room_gives_all_else_back(serve: Serve) -> Non
     limits = Limits(process.table, process.state, process.metrics)
     budgets = Budgets(process.table, process.state, process.metrics)
     queues = Queues(process.table, process.state, process.deployments, QueueConfig(), [0], Metrics())
-    admission = Admission(process.table, process.state, process.deployments, queues, limits, budgets, Prefixes())
+    admission = Admission(
+        process.table, process.state, process.deployments, queues, limits, budgets, Prefixes(), process.holds
+    )
     decision = process._decider.decide(Request(TRIVIAL, tenant="acme"))
     limits.take([0])
     with pytest.raises(RateLimitedError):
