@@ -165,8 +165,10 @@ class Process:
         self._decider = Decider(
             deciding, self.table, self.deployments, limits, budgets, config.constitution.hash, self.metrics
         )
-        queues = Queues(self.table, self.state, self.deployments, config.queue, config.queue_sizes, self.metrics)
-        admission = Admission(self.table, self.state, self.deployments, queues, limits, budgets, prefixes, self.holds)
+        self.queues = Queues(self.table, self.state, self.deployments, config.queue, config.queue_sizes, self.metrics)
+        admission = Admission(
+            self.table, self.state, self.deployments, self.queues, limits, budgets, prefixes, self.holds
+        )
         self.standing = Standing(self.table, self.state)
         self.metrics.gauge(
             semconv.BREAKER,
