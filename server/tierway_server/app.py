@@ -39,7 +39,9 @@ from tierway_server.flow.budgets import Budgets
 from tierway_server.flow.decide import Decider
 from tierway_server.flow.deployments import Deployments
 from tierway_server.flow.drain import Drain
+from tierway_server.flow.holds import Holds
 from tierway_server.flow.limits import Limits
+from tierway_server.flow.queues import Queues
 from tierway_server.flow.standing import Standing
 from tierway_server.http import app as http_app
 from tierway_server.ports import listening, warn_of_exposure
@@ -143,6 +145,8 @@ class Process:
             if seat
             else supervised_engines(config, reasons, launch or partial(launch_vllm, environ=environ))
         )
+        self.holds = Holds(self.table, self.state)
+        """For backends, whose providers say by headers that they want to be left alone."""
         self.deployments = Deployments(
             self.table, self.state, self.engines.by_deployment, dict(enumerate(reasons)), owns_state=seat is None
         )
@@ -161,7 +165,10 @@ class Process:
         self._decider = Decider(
             deciding, self.table, self.deployments, limits, budgets, config.constitution.hash, self.metrics
         )
-        admission = Admission(self.table, self.state, self.deployments, limits, budgets, prefixes)
+        self.queues = Queues(self.table, self.state, self.deployments, config.queue, config.queue_sizes, self.metrics)
+        admission = Admission(
+            self.table, self.state, self.deployments, self.queues, limits, budgets, prefixes, self.holds
+        )
         self.standing = Standing(self.table, self.state)
         self.metrics.gauge(
             semconv.BREAKER,

@@ -128,10 +128,13 @@ async def test_a_try_that_finds_no_room_gives_all_else_back(serve: Serve) -> Non
     process = server.process
     limits = Limits(process.table, process.state, process.metrics)
     budgets = Budgets(process.table, process.state, process.metrics)
-    admission = Admission(process.table, process.state, process.deployments, limits, budgets, Prefixes())
+    admission = Admission(
+        process.table, process.state, process.deployments, process.queues, limits, budgets, Prefixes(), process.holds
+    )
     decision = process._decider.decide(Request(TRIVIAL, tenant="acme"))
     limits.take([0])
-    with pytest.raises(RateLimitedError), admission.admitted(0, decision, 1e9):
-        pytest.fail("nothing is admitted")
+    with pytest.raises(RateLimitedError):
+        async with admission.admitted(0, decision, 1e9):
+            pytest.fail("nothing is admitted")
     assert process.state.in_flight(0) == 0
     assert process.state.reserved_picousd(0) == 0

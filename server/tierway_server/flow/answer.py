@@ -99,7 +99,9 @@ class Answerer:
             attempt = Attempt(deployment.model.name, deployment.spec.name)
             first_token_s = 0.0
             try:
-                with self._admission.admitted(index, job.decision, job.give_up_s, job.prefix_keys) as tried:
+                async with self._admission.admitted(
+                    index, job.decision, job.give_up_s, job.prefix_keys, priority=job.priority
+                ) as tried:
                     chunks = tried.backend.generate(self._generation(job, index, len(failures)))
                     async with _begun(chunks) as first:
                         if not is_announced:

@@ -123,7 +123,7 @@ def test_face_is_frozen():
     assert sorted(face.__all__) == [
         "Address", "ClassifierConfig", "Config", "ConfigError", "ConstitutionConfig", "DeploymentConfig", "EMBEDDED",
         "ENGINE_PROVIDER", "EngineConfig", "ExpectedOutputConfig", "FloorsConfig", "GovernanceConfig", "LimitsConfig",
-        "ModelConfig", "PriceConfig", "Problem", "ProviderConfig", "ReferenceUnresolvedError", "RestartConfig",
+        "ModelConfig", "PriceConfig", "Problem", "ProviderConfig", "QueueConfig", "ReferenceUnresolvedError", "RestartConfig",
         "RoutingConfig", "ServerConfig", "SharedStateConfig", "build_table", "calibration_path", "chains", "default_path",
         "json_schema", "load",
         "load_weights", "parse", "parse_address", "redacted", "resolve_secret", "resolve_weights", "unavailable_reason",
