@@ -20,6 +20,7 @@ from tierway_server.errors import (
     EngineLostError,
     InternalError,
     NotReadyError,
+    ProviderError,
     QueueFullError,
     TierwayError,
 )
@@ -97,7 +98,7 @@ class Admission:
         except TierwayError as failure:
             # An engine that is gone has left the decision already, and comes back healthy: its breaker is not for that.
             if tried is not None and self._deployments.backend(index) is backend:
-                tried.failed = isinstance(failure, EngineLostError | InternalError)
+                tried.failed = isinstance(failure, EngineLostError | ProviderError | InternalError)
             raise
         except asyncio.CancelledError:
             # Who leaves says nothing of the deployment; who waited for its first token until the time was over does.
