@@ -20,6 +20,7 @@ from prometheus_client import CollectorRegistry
 from tierway_core import Prefixes
 from tierway_server import banner
 from tierway_server.backends.engines import Engines, Launch, launch_vllm, supervised_engines
+from tierway_server.caching import start_caching
 from tierway_server.config import (
     Address,
     Config,
@@ -38,6 +39,7 @@ from tierway_server.flow.budgets import Budgets
 from tierway_server.flow.decide import Decider
 from tierway_server.flow.deployments import Deployments
 from tierway_server.flow.drain import Drain
+from tierway_server.flow.escalation import Answering, Escalating
 from tierway_server.flow.grants import new_state
 from tierway_server.flow.hedging import Hedges
 from tierway_server.flow.limits import Limits
@@ -172,6 +174,10 @@ class Process:
             Hedges(config.hedging, len(self.table.deployments), self.metrics),
             self.drain,
         )
+        layers: Answering = answerer
+        if config.escalation.enabled:
+            layers = Escalating(layers, self._decider, self.table, config.escalation, self.metrics)
+        layers, self._kept = start_caching(config, environ, layers, self.metrics)
         self.standing = Standing(self.table, self.state)
         self.metrics.gauge(
             semconv.BREAKER,
@@ -203,7 +209,7 @@ class Process:
         service = RouterService(
             table=self.table,
             decider=self._decider,
-            answerer=answerer,
+            answerer=layers,
             fleet=fleet,
             drain=self.drain,
             metrics=self.metrics,
@@ -299,6 +305,8 @@ class Process:
             await asyncio.gather(*http, *watching, *engines, return_exceptions=True)
             if self.keeper is not None:
                 await self.keeper.leave()
+            if self._kept is not None:
+                await self._kept.close()
 
     async def _drain(self, stops: Stops) -> None:
         await self._health.draining()
