@@ -11,7 +11,7 @@ import pytest
 from tests.server.asking import COMPLEX, MODERATE, execute, stream
 from tests.server.fleet import Document, five_tiers, only
 from tests.server.layered import SURE, UNSURE, Layered, token, tokens
-from tests.server.running import serving
+from tests.server.running import serving, until
 from tests.server.walking import finished, text_of, tried
 from tierway.v1 import types_pb2 as pb
 from tierway_core import Request
@@ -72,8 +72,7 @@ async def test_a_stream_is_held_back_until_as_many_tokens_came_as_are_judged_and
     async with aclosing(fleet.answer(fleet.job(asked=FAST, streams=True))) as events:
         assert isinstance(await anext(events), Started)
         held = asyncio.ensure_future(anext(events))
-        while fleet.engines["fast"].produced < 3:
-            await asyncio.sleep(0)
+        await until(lambda: fleet.engines["fast"].produced == 3)
         assert not held.done()
         gate.set()
         shown = [await held, *[await anext(events) for _ in range(3)]]
@@ -90,8 +89,7 @@ async def test_a_weak_stream_is_stopped_before_the_second_begins_and_its_slot_is
         assert isinstance(await anext(events), Started)
         await anext(events)  # the attempt
         following = asyncio.ensure_future(anext(events))
-        while not fleet.engines["balanced"].started:
-            await asyncio.sleep(0)
+        await until(lambda: bool(fleet.engines["balanced"].started))
         assert not fleet.engines["fast"].running
         assert sum(fleet.state.in_flight(each.index) for each in fleet.table.deployments) == 1
         gate.set()
@@ -285,9 +283,8 @@ async def test_who_leaves_while_it_is_held_back_or_asked_again_leaves_nothing_be
         fleet.engines["fast"].script(*first)
         fleet.engines["balanced"].script(*second)
         waiting = asyncio.ensure_future(fleet.events(fleet.job(asked=FAST, streams=True)))
-        engine = fleet.engines["balanced" if second else "fast"]
-        while not engine.started:
-            await asyncio.sleep(0)
+        last = fleet.engines["balanced" if second else "fast"]
+        await until(lambda last=last: bool(last.running))  # type: ignore[misc]
         waiting.cancel()
         await asyncio.wait([waiting])
         assert fleet.is_idle
