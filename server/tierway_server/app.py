@@ -22,6 +22,7 @@ from tierway_core.grants import new_state
 from tierway_server import banner
 from tierway_server.backends.engines import Engines, Launch, launch_vllm, supervised_engines
 from tierway_server.backends.remote_models import RemoteModels
+from tierway_server.caching import start_caching
 from tierway_server.config import (
     Address,
     Config,
@@ -40,6 +41,7 @@ from tierway_server.flow.budgets import Budgets
 from tierway_server.flow.decide import Decider
 from tierway_server.flow.deployments import Deployments
 from tierway_server.flow.drain import Drain
+from tierway_server.flow.escalation import Answering, Escalating
 from tierway_server.flow.hedging import Hedges
 from tierway_server.flow.holds import Holds
 from tierway_server.flow.limits import Limits
@@ -184,6 +186,10 @@ class Process:
             Hedges(config.hedging, len(self.table.deployments), self.metrics),
             self.drain,
         )
+        layers: Answering = answerer
+        if config.escalation.enabled:
+            layers = Escalating(layers, self._decider, self.table, config.escalation, self.metrics)
+        layers, self._kept = start_caching(config, environ, layers, self.metrics)
         self.standing = Standing(self.table, self.state)
         self.metrics.gauge(
             semconv.BREAKER,
@@ -215,7 +221,7 @@ class Process:
         service = RouterService(
             table=self.table,
             decider=self._decider,
-            answerer=answerer,
+            answerer=layers,
             fleet=fleet,
             drain=self.drain,
             metrics=self.metrics,
@@ -312,6 +318,8 @@ class Process:
             await asyncio.gather(*http, *watching, *engines, return_exceptions=True)
             if self.keeper is not None:
                 await self.keeper.leave()
+            if self._kept is not None:
+                await self._kept.close()
 
     async def _drain(self, stops: Stops) -> None:
         await self._health.draining()

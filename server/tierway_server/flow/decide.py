@@ -121,6 +121,13 @@ class Decider:
         except CoreError as refused:
             raise self._translated(refused, request) from None
 
+    def reconsider(self, request: Request) -> Decision | None:
+        """Decide once more for a request that has been decided and counted; None where nothing may answer."""
+        try:
+            return self.deciding.router.decide(request, self._now_ns(), self._random_bits(64))
+        except CoreError:
+            return None
+
     def _translated(self, refused: CoreError, request: Request) -> TierwayError:
         if isinstance(refused, UnroutableError):
             return self._unroutable(refused, request)
