@@ -21,6 +21,8 @@ from tierway_core import Prefixes
 from tierway_core.grants import new_state
 from tierway_server import banner
 from tierway_server.backends.engines import Engines, Launch, launch_vllm, supervised_engines
+from tierway_server.backends.remote_models import RemoteModels
+from tierway_server.caching import start_caching
 from tierway_server.config import (
     Address,
     Config,
@@ -39,7 +41,9 @@ from tierway_server.flow.budgets import Budgets
 from tierway_server.flow.decide import Decider
 from tierway_server.flow.deployments import Deployments
 from tierway_server.flow.drain import Drain
+from tierway_server.flow.escalation import Answering, Escalating
 from tierway_server.flow.hedging import Hedges
+from tierway_server.flow.holds import Holds
 from tierway_server.flow.limits import Limits
 from tierway_server.flow.queues import Queues
 from tierway_server.flow.retries import Retries
@@ -146,8 +150,14 @@ class Process:
             if seat
             else supervised_engines(config, reasons, launch or partial(launch_vllm, environ=environ))
         )
+        self.holds = Holds(self.table, self.state)
+        self.remote = RemoteModels(config, reasons, environ, self.holds.hold)
         self.deployments = Deployments(
-            self.table, self.state, self.engines.by_deployment, dict(enumerate(reasons)), owns_state=seat is None
+            self.table,
+            self.state,
+            {**self.engines.by_deployment, **self.remote.by_deployment},
+            dict(enumerate(reasons)),
+            owns_state=seat is None,
         )
         self.metrics.gauge(
             semconv.AVAILABLE, "Whether a deployment can answer.", "deployment", self.deployments.available_by_name
@@ -164,8 +174,10 @@ class Process:
         self._decider = Decider(
             deciding, self.table, self.deployments, limits, budgets, config.constitution.hash, self.metrics
         )
-        queues = Queues(self.table, self.state, self.deployments, config.queue, config.queue_sizes, self.metrics)
-        admission = Admission(self.table, self.state, self.deployments, queues, limits, budgets, prefixes)
+        self.queues = Queues(self.table, self.state, self.deployments, config.queue, config.queue_sizes, self.metrics)
+        admission = Admission(
+            self.table, self.state, self.deployments, self.queues, limits, budgets, prefixes, self.holds
+        )
         answerer = Answerer(
             self.table,
             admission,
@@ -174,6 +186,10 @@ class Process:
             Hedges(config.hedging, len(self.table.deployments), self.metrics),
             self.drain,
         )
+        layers: Answering = answerer
+        if config.escalation.enabled:
+            layers = Escalating(layers, self._decider, self.table, config.escalation, self.metrics)
+        layers, self._kept = start_caching(config, environ, layers, self.metrics)
         self.standing = Standing(self.table, self.state)
         self.metrics.gauge(
             semconv.BREAKER,
@@ -205,7 +221,7 @@ class Process:
         service = RouterService(
             table=self.table,
             decider=self._decider,
-            answerer=answerer,
+            answerer=layers,
             fleet=fleet,
             drain=self.drain,
             metrics=self.metrics,
@@ -283,6 +299,7 @@ class Process:
         self.serves.set()
         http = [asyncio.create_task(self._http.run_until_stopped(), name="http")] if self._http is not None else []
         engines = [asyncio.create_task(engine.run(), name=f"engine {engine.name}") for engine in self.engines.all]
+        engines.append(asyncio.create_task(self.remote.run(), name="remote models"))
         watching = [asyncio.create_task(self._watch_readiness(), name="readiness")]
         if self.calibrator is not None:
             watching.append(asyncio.create_task(self.calibrator.keep(self._decider), name="calibration"))
@@ -301,6 +318,8 @@ class Process:
             await asyncio.gather(*http, *watching, *engines, return_exceptions=True)
             if self.keeper is not None:
                 await self.keeper.leave()
+            if self._kept is not None:
+                await self._kept.close()
 
     async def _drain(self, stops: Stops) -> None:
         await self._health.draining()
@@ -322,7 +341,7 @@ class Process:
         greeted = False
         while True:
             await self._health.ready(self.deployments.is_ready)
-            if not greeted and self.engines.have_settled:
+            if not greeted and self.engines.have_settled and self.remote.have_settled:
                 if self._seat is None:
                     sys.stdout.write(banner.text(self.addresses, self.table, self.deployments.availabilities))
                     sys.stdout.flush()

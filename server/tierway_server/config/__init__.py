@@ -6,13 +6,17 @@ Knows neither grpc nor vllm. Values go from `app.py` to whom they concern; nothi
 from tierway_server.config.address import Address, parse_address
 from tierway_server.config.answering import HedgingConfig, RetriesConfig
 from tierway_server.config.availability import unavailable_reason
+from tierway_server.config.cache import CacheConfig
 from tierway_server.config.classifier import calibration_path, load_weights
 from tierway_server.config.engines import EMBEDDED, EngineConfig, RestartConfig
+from tierway_server.config.escalation import EscalationConfig
 from tierway_server.config.loader import default_path, load, parse, redacted
 from tierway_server.config.model import Config
-from tierway_server.config.models import ENGINE_PROVIDER, DeploymentConfig, ModelConfig, ProviderConfig
+from tierway_server.config.models import ENGINE_PROVIDER, DeploymentConfig, ModelConfig
 from tierway_server.config.price import PriceConfig
 from tierway_server.config.problems import ConfigError, Problem
+from tierway_server.config.provider_kinds import PREFILL, FeatureName
+from tierway_server.config.providers import ProviderConfig
 from tierway_server.config.queue import QueueConfig
 from tierway_server.config.references import ReferenceUnresolvedError, resolve_secret, resolve_weights
 from tierway_server.config.routing import (
@@ -30,14 +34,18 @@ from tierway_server.config.table import build_table, chains
 __all__ = [
     "EMBEDDED",
     "ENGINE_PROVIDER",
+    "PREFILL",
     "Address",
+    "CacheConfig",
     "ClassifierConfig",
     "Config",
     "ConfigError",
     "ConstitutionConfig",
     "DeploymentConfig",
     "EngineConfig",
+    "EscalationConfig",
     "ExpectedOutputConfig",
+    "FeatureName",
     "FloorsConfig",
     "GovernanceConfig",
     "HedgingConfig",

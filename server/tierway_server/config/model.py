@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tierway_server.config.answering import HedgingConfig, RetriesConfig
+from tierway_server.config.cache import CacheConfig
 from tierway_server.config.engines import EngineConfig
-from tierway_server.config.models import DeploymentConfig, ModelConfig, ProviderConfig
+from tierway_server.config.escalation import EscalationConfig
+from tierway_server.config.models import DeploymentConfig, ModelConfig
 from tierway_server.config.policy import BreakerConfig, BudgetConfig, RateLimitConfig, TenantConfig
+from tierway_server.config.providers import ProviderConfig
 from tierway_server.config.queue import QueueConfig
 from tierway_server.config.routing import RoutingConfig
 from tierway_server.config.section import Items, Name, Section
@@ -52,6 +55,12 @@ class Config(Section):
 
     queue: QueueConfig = QueueConfig()
     """How requests wait where all places are taken."""
+
+    escalation: EscalationConfig = EscalationConfig()
+    """When a weak answer is asked again one tier up."""
+
+    cache: CacheConfig = CacheConfig()
+    """Whether answers are kept for requests that are the same."""
 
     engines: Mapping[Name, EngineConfig] = {}
     """vLLM engines of this process, by name."""
