@@ -30,9 +30,9 @@ cdef struct KindC:
     uint64_t region  # one bit
     int32_t tier
     int32_t model
-    int32_t lacks  # flags of Feature
     int32_t first_member  # in FleetC.members
     int32_t members
+    int32_t lacks  # flags of Feature
     bint vision
     bint response_format
     bint logprobs

@@ -39,9 +39,11 @@ from tierway_server.flow.budgets import Budgets
 from tierway_server.flow.decide import Decider
 from tierway_server.flow.deployments import Deployments
 from tierway_server.flow.drain import Drain
+from tierway_server.flow.hedging import Hedges
 from tierway_server.flow.holds import Holds
 from tierway_server.flow.limits import Limits
 from tierway_server.flow.queues import Queues
+from tierway_server.flow.retries import Retries
 from tierway_server.flow.standing import Standing
 from tierway_server.http import app as http_app
 from tierway_server.ports import listening, warn_of_exposure
@@ -169,6 +171,14 @@ class Process:
         admission = Admission(
             self.table, self.state, self.deployments, self.queues, limits, budgets, prefixes, self.holds
         )
+        answerer = Answerer(
+            self.table,
+            admission,
+            self.metrics,
+            Retries(config.retries, self.metrics),
+            Hedges(config.hedging, len(self.table.deployments), self.metrics),
+            self.drain,
+        )
         self.standing = Standing(self.table, self.state)
         self.metrics.gauge(
             semconv.BREAKER,
@@ -200,7 +210,7 @@ class Process:
         service = RouterService(
             table=self.table,
             decider=self._decider,
-            answerer=Answerer(self.table, admission, self.metrics),
+            answerer=answerer,
             fleet=fleet,
             drain=self.drain,
             metrics=self.metrics,

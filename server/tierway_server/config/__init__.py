@@ -4,6 +4,7 @@ Knows neither grpc nor vllm. Values go from `app.py` to whom they concern; nothi
 """
 
 from tierway_server.config.address import Address, parse_address
+from tierway_server.config.answering import HedgingConfig, RetriesConfig
 from tierway_server.config.availability import unavailable_reason
 from tierway_server.config.classifier import calibration_path, load_weights
 from tierway_server.config.engines import EMBEDDED, EngineConfig, RestartConfig
@@ -39,6 +40,7 @@ __all__ = [
     "ExpectedOutputConfig",
     "FloorsConfig",
     "GovernanceConfig",
+    "HedgingConfig",
     "LimitsConfig",
     "ModelConfig",
     "PriceConfig",
@@ -47,6 +49,7 @@ __all__ = [
     "QueueConfig",
     "ReferenceUnresolvedError",
     "RestartConfig",
+    "RetriesConfig",
     "RoutingConfig",
     "ServerConfig",
     "SharedStateConfig",

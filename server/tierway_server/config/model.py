@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tierway_server.config.answering import HedgingConfig, RetriesConfig
 from tierway_server.config.engines import EngineConfig
 from tierway_server.config.models import DeploymentConfig, ModelConfig, ProviderConfig
 from tierway_server.config.policy import BreakerConfig, BudgetConfig, RateLimitConfig, TenantConfig
@@ -42,6 +43,12 @@ class Config(Section):
 
     breaker: BreakerConfig = BreakerConfig()
     """When deployments that fail are given a rest."""
+
+    retries: RetriesConfig = RetriesConfig()
+    """When a deployment that failed is asked once more."""
+
+    hedging: HedgingConfig = HedgingConfig()
+    """When a second deployment is asked besides a slow one."""
 
     queue: QueueConfig = QueueConfig()
     """How requests wait where all places are taken."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily
@@ -38,6 +39,21 @@ class Metrics:
         self.failures = self._counter(semconv.FAILURES, "Tries at an answer that failed.", "model", "reason")
         self._fallbacks = self._counter(
             semconv.FALLBACKS, "Tries that failed, after which another was made.", "model", "reason"
+        )
+        self._retries = self._counter(
+            semconv.RETRIES, "Deployments that were asked again after a failure.", "deployment", "reason"
+        )
+        self._retry_refusals = self._counter(
+            semconv.RETRY_REFUSALS, "Retries that were not made because there were too many.", "deployment"
+        )
+        self._takeovers = self._counter(
+            semconv.TAKEOVERS,
+            "Answers that broke off after their first token, and that another went on with.",
+            "model",
+            "reason",
+        )
+        self._hedges = self._counter(
+            semconv.HEDGES, "Deployments that were asked because another was slow to begin.", "deployment", "outcome"
         )
         self._attempts = self._counter(semconv.ATTEMPTS, "Tries at an answer.", "deployment", "outcome")
         self.strategies = Tallies(
@@ -87,6 +103,12 @@ class Metrics:
         # `labels()` costs more than counting: children are looked up once.
         self._decided: dict[tuple[int, int], Tally] = {}
         self._strategies: dict[str, Tally] = {}
+        self._attempts_of = cache(self._attempts.labels)
+        self._answers_of = cache(self.answers.labels)
+        self._tokens_of = cache(self.tokens.labels)
+        self._cost_of = cache(self.cost.labels)
+        self._ttft_of = cache(self._ttft_s.labels)
+        self._tpot_of = cache(self._tpot_s.labels)
 
     def decided(self, decision: Decision, duration_s: float) -> None:
         """Count a decision."""
@@ -118,11 +140,11 @@ class Metrics:
 
     def try_answered(self, deployment: str) -> None:
         """Count a try that answered."""
-        self._attempts.labels(deployment, "answered").inc()
+        self._attempts_of(deployment, "answered").inc()
 
     def try_failed(self, model: str, deployment: str, reason: str, *, is_models_fault: bool) -> None:
         """Count a try that failed; a request that could not be answered at all is no failure of the model."""
-        self._attempts.labels(deployment, reason).inc()
+        self._attempts_of(deployment, reason).inc()
         if is_models_fault:
             self.failures.labels(model, reason).inc()
 
@@ -130,21 +152,44 @@ class Metrics:
         """Count a try that failed and is followed by another."""
         self._fallbacks.labels(model, reason).inc()
 
-    def answered(
+    def try_outrun(self, deployment: str) -> None:
+        """Count a try that another was faster than."""
+        self._attempts_of(deployment, "outrun").inc()
+
+    def retried(self, deployment: str, reason: str) -> None:
+        """Count a try that failed, after which the same deployment is asked again."""
+        self._retries.labels(deployment, reason).inc()
+
+    def retry_refused(self, deployment: str) -> None:
+        """Count a retry for which the budget had no room."""
+        self._retry_refusals.labels(deployment).inc()
+
+    def taken_over(self, model: str, reason: str) -> None:
+        """Count an answer that a model broke off and another goes on with."""
+        self._takeovers.labels(model, reason).inc()
+
+    def hedged(self, deployment: str, outcome: str) -> None:
+        """Count a second deployment that was asked (`sent`), or was faster (`won`)."""
+        self._hedges.labels(deployment, outcome).inc()
+
+    def answered(self, model: str) -> None:
+        """Count an answer that this model completed."""
+        self._answers_of(model).inc()
+
+    def spent(
         self, model: str, *, input_tokens: int, cached_input_tokens: int, output_tokens: int, cost_picousd: int
     ) -> None:
-        """Count a completed answer."""
-        self.answers.labels(model).inc()
-        self.tokens.labels(model, "input").inc(input_tokens)
-        self.tokens.labels(model, "cached_input").inc(cached_input_tokens)
-        self.tokens.labels(model, "output").inc(output_tokens)
-        self.cost.labels(model).inc(cost_picousd * _PICO)
+        """Count what a model's part of a completed answer took."""
+        self._tokens_of(model, "input").inc(input_tokens)
+        self._tokens_of(model, "cached_input").inc(cached_input_tokens)
+        self._tokens_of(model, "output").inc(output_tokens)
+        self._cost_of(model).inc(cost_picousd * _PICO)
 
     def paced(self, model: str, first_token_s: float, per_token_s: float | None) -> None:
         """Observe how fast a completed answer came; `per_token_s` is None for an answer of one token."""
-        self._ttft_s.labels(model).observe(first_token_s)
+        self._ttft_of(model).observe(first_token_s)
         if per_token_s is not None:
-            self._tpot_s.labels(model).observe(per_token_s)
+            self._tpot_of(model).observe(per_token_s)
 
     def waited(self, deployment: str, lane: str, wait_s: float) -> None:
         """Observe how long a request waited for its place."""
