@@ -136,6 +136,8 @@ class Process:
         settings = config.server
         self.table = build_table(config)
         self.state = seat.state if seat else new_state(self.table)
+        self.holds = Holds(self.table, self.state)
+        """For backends, whose providers say by headers that they want to be left alone."""
         prefixes = Prefixes()
         self.metrics = Metrics()
         # A front end's state is kept in step by its supervisor.
@@ -147,8 +149,6 @@ class Process:
             if seat
             else supervised_engines(config, reasons, launch or partial(launch_vllm, environ=environ))
         )
-        self.holds = Holds(self.table, self.state)
-        """For backends, whose providers say by headers that they want to be left alone."""
         self.deployments = Deployments(
             self.table, self.state, self.engines.by_deployment, dict(enumerate(reasons)), owns_state=seat is None
         )
