@@ -14,7 +14,6 @@ import asyncio
 import sys
 import tempfile
 import time
-from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,7 +51,7 @@ class Seen:
     latencies_ms: list[float] = field(default_factory=list)
     took_s: float = 0.0
     """From the first appointed time of all to the last answer of all."""
-    refused: Counter[str] = field(default_factory=Counter)
+    refused: dict[str, int] = field(default_factory=dict)
     """By reason; `without a hint` counts those beside that were not told when to come again."""
 
     def row(self, name: str) -> list[str]:
@@ -109,7 +108,9 @@ async def load(target: str, streams: list[Stream], shape: Shape) -> dict[str, Se
                 await call(request, timeout=_TIMEOUT_S, metadata=metadata)
                 seen[stream.name].latencies_ms.append((time.perf_counter() - due_s) * 1e3)
             except grpc.aio.AioRpcError as error:
-                seen[stream.name].refused.update(_reasons(error))
+                refused = seen[stream.name].refused
+                for reason in _reasons(error):
+                    refused[reason] = refused.get(reason, 0) + 1
 
         async with asyncio.TaskGroup() as under_way:
             for place, stream in enumerate(streams):

@@ -139,6 +139,8 @@ class Process:
         settings = config.server
         self.table = build_table(config)
         self.state = seat.state if seat else new_state(self.table)
+        self.holds = Holds(self.table, self.state)
+        """For backends, whose providers say by headers that they want to be left alone."""
         prefixes = Prefixes()
         self.metrics = Metrics()
         # A front end's state is kept in step by its supervisor.
@@ -150,7 +152,6 @@ class Process:
             if seat
             else supervised_engines(config, reasons, launch or partial(launch_vllm, environ=environ))
         )
-        self.holds = Holds(self.table, self.state)
         self.remote = RemoteModels(config, reasons, environ, self.holds.hold)
         self.deployments = Deployments(
             self.table,
