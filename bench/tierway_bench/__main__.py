@@ -21,6 +21,7 @@ BENCHMARKS = {
     "soak": "an hour's traffic, compressed: whether memory, connections or slots grow",
     "step_length": "how long requests wait for the step of one that was given up (needs a running server)",
     "cancel_storm": "whether streams left at random moments leak anything (needs a running server)",
+    "fairness": "whether one tenant's flood, or four times what can be answered, costs the others their latency",
     "engine_kill": "how the server survives the death of its engine (needs a running server)",
     "worker_kill": "how a server of several workers survives the death of one, and of its engines' host (needs a running server)",
 }

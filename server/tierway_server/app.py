@@ -22,6 +22,7 @@ from tierway_core.grants import new_state
 from tierway_server import banner
 from tierway_server.backends.engines import Engines, Launch, launch_vllm, supervised_engines
 from tierway_server.backends.remote_models import RemoteModels
+from tierway_server.caching import start_caching
 from tierway_server.config import (
     Address,
     Config,
@@ -40,7 +41,9 @@ from tierway_server.flow.budgets import Budgets
 from tierway_server.flow.decide import Decider
 from tierway_server.flow.deployments import Deployments
 from tierway_server.flow.drain import Drain
+from tierway_server.flow.escalation import Answering, Escalating
 from tierway_server.flow.hedging import Hedges
+from tierway_server.flow.holds import Holds
 from tierway_server.flow.limits import Limits
 from tierway_server.flow.queues import Queues
 from tierway_server.flow.retries import Retries
@@ -136,6 +139,8 @@ class Process:
         settings = config.server
         self.table = build_table(config)
         self.state = seat.state if seat else new_state(self.table)
+        self.holds = Holds(self.table, self.state)
+        """For backends, whose providers say by headers that they want to be left alone."""
         prefixes = Prefixes()
         self.metrics = Metrics()
         # A front end's state is kept in step by its supervisor.
@@ -147,7 +152,7 @@ class Process:
             if seat
             else supervised_engines(config, reasons, launch or partial(launch_vllm, environ=environ))
         )
-        self.remote = RemoteModels(config, reasons, environ)
+        self.remote = RemoteModels(config, reasons, environ, self.holds.hold)
         self.deployments = Deployments(
             self.table,
             self.state,
@@ -170,8 +175,10 @@ class Process:
         self._decider = Decider(
             deciding, self.table, self.deployments, limits, budgets, config.constitution.hash, self.metrics
         )
-        queues = Queues(self.table, self.state, self.deployments, config.queue, config.queue_sizes, self.metrics)
-        admission = Admission(self.table, self.state, self.deployments, queues, limits, budgets, prefixes)
+        self.queues = Queues(self.table, self.state, self.deployments, config.queue, config.queue_sizes, self.metrics)
+        admission = Admission(
+            self.table, self.state, self.deployments, self.queues, limits, budgets, prefixes, self.holds
+        )
         answerer = Answerer(
             self.table,
             admission,
@@ -180,6 +187,10 @@ class Process:
             Hedges(config.hedging, len(self.table.deployments), self.metrics),
             self.drain,
         )
+        layers: Answering = answerer
+        if config.escalation.enabled:
+            layers = Escalating(layers, self._decider, self.table, config.escalation, self.metrics)
+        layers, self._kept = start_caching(config, environ, layers, self.metrics)
         self.standing = Standing(self.table, self.state)
         self.metrics.gauge(
             semconv.BREAKER,
@@ -211,7 +222,7 @@ class Process:
         service = RouterService(
             table=self.table,
             decider=self._decider,
-            answerer=answerer,
+            answerer=layers,
             fleet=fleet,
             drain=self.drain,
             metrics=self.metrics,
@@ -308,6 +319,8 @@ class Process:
             await asyncio.gather(*http, *watching, *engines, return_exceptions=True)
             if self.keeper is not None:
                 await self.keeper.leave()
+            if self._kept is not None:
+                await self._kept.close()
 
     async def _drain(self, stops: Stops) -> None:
         await self._health.draining()

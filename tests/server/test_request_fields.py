@@ -252,8 +252,8 @@ def jobs() -> Iterator[list[Any]]:
     seen: list[Any] = []
     make = RouterService._job
 
-    def record(self: RouterService, *args: Any) -> Any:
-        seen.append(make(self, *args))
+    def record(self: RouterService, *args: Any, **more: Any) -> Any:
+        seen.append(make(self, *args, **more))
         return seen[-1]
 
     with pytest.MonkeyPatch.context() as patch:

@@ -26,6 +26,7 @@ from tests.server.several import (
     Running,
     is_running,
     serving,
+    total,
     two_workers,
     until,
     with_budget,

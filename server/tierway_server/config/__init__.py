@@ -6,8 +6,10 @@ Knows neither grpc nor vllm. Values go from `app.py` to whom they concern; nothi
 from tierway_server.config.address import Address, parse_address
 from tierway_server.config.answering import HedgingConfig, RetriesConfig
 from tierway_server.config.availability import unavailable_reason
+from tierway_server.config.cache import CacheConfig
 from tierway_server.config.classifier import calibration_path, load_weights
 from tierway_server.config.engines import EMBEDDED, EngineConfig, RestartConfig
+from tierway_server.config.escalation import EscalationConfig
 from tierway_server.config.loader import default_path, load, parse, redacted
 from tierway_server.config.model import Config
 from tierway_server.config.models import ENGINE_PROVIDER, DeploymentConfig, ModelConfig
@@ -34,12 +36,14 @@ __all__ = [
     "ENGINE_PROVIDER",
     "PREFILL",
     "Address",
+    "CacheConfig",
     "ClassifierConfig",
     "Config",
     "ConfigError",
     "ConstitutionConfig",
     "DeploymentConfig",
     "EngineConfig",
+    "EscalationConfig",
     "ExpectedOutputConfig",
     "FeatureName",
     "FloorsConfig",

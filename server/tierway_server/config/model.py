@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tierway_server.config.answering import HedgingConfig, RetriesConfig
+from tierway_server.config.cache import CacheConfig
 from tierway_server.config.engines import EngineConfig
+from tierway_server.config.escalation import EscalationConfig
 from tierway_server.config.models import DeploymentConfig, ModelConfig
 from tierway_server.config.policy import BreakerConfig, BudgetConfig, RateLimitConfig, TenantConfig
 from tierway_server.config.providers import ProviderConfig
@@ -53,6 +55,12 @@ class Config(Section):
 
     queue: QueueConfig = QueueConfig()
     """How requests wait where all places are taken."""
+
+    escalation: EscalationConfig = EscalationConfig()
+    """When a weak answer is asked again one tier up."""
+
+    cache: CacheConfig = CacheConfig()
+    """Whether answers are kept for requests that are the same."""
 
     engines: Mapping[Name, EngineConfig] = {}
     """vLLM engines of this process, by name."""

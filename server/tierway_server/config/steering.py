@@ -49,6 +49,10 @@ class RuleConfig(Section):
     experiment: Name | None = None
     """The experiment that some of these requests take part in. Default: none."""
 
+    cache_age_s: Annotated[float, Field(ge=0, le=86_400)] | None = None
+    """How old a kept answer may be, in seconds, that is given to these requests; 0: none is. Default: `cache.default_age_s`. Of effect
+    where `cache` is enabled."""
+
     @field_validator("max_tier")
     @classmethod
     def _is_not_below_min_tier(cls, value: int, info: ValidationInfo) -> int:

@@ -17,6 +17,8 @@ from tierway_server.config.policy_specs import (
     budget_spec,
     experiment_spec,
     limit_spec,
+    provider_limit,
+    provider_limit_spec,
     rule_spec,
     tenant_spec,
 )
@@ -103,7 +105,7 @@ def _deployment(config: Config, model: ModelConfig, deployment: DeploymentConfig
         region=deployment.region or "",
         weight=deployment.weight,
         availability=deployment.availability,
-        limits=deployment.limits,
+        limits=deployment.limits + (() if deployment.provider is None else (provider_limit(deployment.provider),)),
         breaker=breaker_spec(config.breaker, deployment.breaker),
         lacks=_lacks(config, deployment),
     )
@@ -141,7 +143,10 @@ def _routing(config: Config) -> RoutingSpec:
         cost_quality=routing.cost_quality,
         strategy=routing.strategy or "",
         prefix_s=routing.prefix_s,
-        limits=tuple(limit_spec(name, limit) for name, limit in config.limits.items()),
+        limits=(
+            *(limit_spec(name, limit) for name, limit in config.limits.items()),
+            *map(provider_limit_spec, config.providers),
+        ),
         budgets=tuple(budget_spec(name, budget) for name, budget in config.budgets.items()),
         agent_budgets=dict(routing.agent_budgets),
         tenants=tuple(tenant_spec(name, tenant) for name, tenant in config.tenants.items()),

@@ -48,7 +48,6 @@ _UNROUTABLE: dict[UnroutableKind, type[TierwayError]] = {
     UnroutableKind.NO_CANDIDATE: UnsatisfiableError,
     UnroutableKind.CONTEXT_TOO_LONG: ContextTooLongError,
     UnroutableKind.TENANT_RESTRICTED: TenantRestrictedError,
-    UnroutableKind.DEADLINE_TOO_SHORT: DeadlineTooShortError,
 }
 _RETRY_AFTER_S = 1.0
 
@@ -122,6 +121,13 @@ class Decider:
         except CoreError as refused:
             raise self._translated(refused, request) from None
 
+    def reconsider(self, request: Request) -> Decision | None:
+        """Decide once more for a request that has been decided and counted; None where nothing may answer."""
+        try:
+            return self.deciding.router.decide(request, self._now_ns(), self._random_bits(64))
+        except CoreError:
+            return None
+
     def _translated(self, refused: CoreError, request: Request) -> TierwayError:
         if isinstance(refused, UnroutableError):
             return self._unroutable(refused, request)
@@ -162,6 +168,13 @@ class Decider:
             case UnroutableKind.BUDGET_EXHAUSTED:
                 paying = self._table.budgets_of(self._table.tenant(request.tenant), request.agent)
                 return self._budgets.refusal(self._budgets.scarcest(paying))
+            case UnroutableKind.DEADLINE_TOO_SHORT:
+                assert refused.predicted_s is not None
+                predicted, deadline = f"{refused.predicted_s:.3g}", f"{request.deadline_s:.3g}"
+                return DeadlineTooShortError(
+                    f"{refused.message}, but in {predicted} s",
+                    metadata={"predicted_seconds": predicted, "deadline_seconds": deadline},
+                )
             case kind:
                 return _UNROUTABLE[kind](refused.message, field=refused.field)
 

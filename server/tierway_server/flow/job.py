@@ -42,3 +42,7 @@ class Job:
     max_cache_age_s: float | None = None
     """How old a kept answer may be; 0: it is neither looked up nor kept; None: as configured."""
     priority: Priority = Priority.NORMAL
+    streams: bool = False
+    """Whether the caller reads along, and not the whole answer at its end."""
+    is_judged: bool = False
+    """Whether log-probabilities are wanted of whoever can give them, also where the caller did not ask for them."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 
-from tierway_core import Table
-from tierway_server.backends.base import CostCeiling, FinishReason, Generation, Usage
+from tierway_core import Deployment, Feature, Table
+from tierway_server.backends.base import CostCeiling, FinishReason, Generation, Sampling, Usage
 from tierway_server.errors import StreamBrokenError, TierwayError
 from tierway_server.flow.events import Attempt, Event, Finished, Outcome, Started, Timings, Tried
 from tierway_server.flow.failures import most_useful
@@ -50,7 +51,7 @@ class Walk:
         self._first_model = ""
         self._runs = 0
         self._attempts: list[Attempt] = []
-        self._told = 0
+        self._told = 0  # one more than the attempts, once it was told that it has started
         self._paid: list[tuple[str, Usage, int]] = []
         self._failures: list[TierwayError] = []
 
@@ -79,7 +80,7 @@ class Walk:
         return Generation(
             id=f"{job.id}-{self._runs - 1}" if self._runs > 1 else job.id,
             messages=job.messages,
-            sampling=job.sampling,
+            sampling=self._sampling(table.deployments[index]),
             max_tokens=job.max_tokens - given.tokens,
             cost_ceiling=ceiling,
             # Engines hold a text to a schema from its beginning only: the rest of one is not held to it, but checked at the end.
@@ -87,6 +88,13 @@ class Walk:
             tools=job.tools,
             answered=given.text,
         )
+
+    def _sampling(self, deployment: Deployment) -> Sampling:
+        sampling, model = self.job.sampling, deployment.model
+        if not self.job.is_judged or sampling.top_logprobs is not None:
+            return sampling
+        gives_logprobs = model.logprobs and not deployment.spec.lacks & Feature.LOGPROBS
+        return replace(sampling, top_logprobs=0) if gives_logprobs else sampling
 
     def tried(self, run: Run, outcome: Outcome, failure: TierwayError | None = None) -> None:
         """Account for a try that is over."""
@@ -111,15 +119,15 @@ class Walk:
         self.ahead.remove(run.deployment.index)
         self.waited_s = ()
 
-    def news(self) -> Iterator[Event]:
+    def news(self) -> Sequence[Event]:
         """What the caller has not been told of the way: nothing before somebody was admitted."""
-        if not self.has_started:
-            return
+        if not self.has_started or self._told > len(self._attempts):
+            return ()
+        untold: list[Event] = [Tried(attempt) for attempt in self._attempts[max(0, self._told - 1) :]]
         if self._told == 0:
-            yield Started(self.job.decision)
-        for attempt in self._attempts[max(0, self._told - 1) :]:
-            yield Tried(attempt)
+            untold.insert(0, Started(self.job.decision))
         self._told = 1 + len(self._attempts)
+        return untold
 
     def failure(self, latest: TierwayError) -> TierwayError:
         """What the caller sees when nobody follows.
@@ -154,7 +162,7 @@ class Walk:
                 output_tokens=usage.output_tokens,
                 cost_picousd=cost_picousd,
             )
-        usage = _sum([usage for _, usage, _ in self._paid])
+        usage = sum_of([usage for _, usage, _ in self._paid])
         metrics.answered(self._attempts[-1].model)
         timings = Timings(job.decided_s - job.arrived_s, self.first_token_s - job.arrived_s, now_s - job.arrived_s)
         # A text that broke off stood still in between: its pace is nobody's.
@@ -167,7 +175,8 @@ class Walk:
         return Finished(usage, cost_picousd, timings, finish_reason, tuple(self._attempts))
 
 
-def _sum(usages: Sequence[Usage]) -> Usage:
+def sum_of(usages: Sequence[Usage]) -> Usage:
+    """The usage of several tries together."""
     if len(usages) == 1:
         return usages[0]
     return Usage(

@@ -13,9 +13,9 @@ import grpc
 from tierway.v1 import router_service_pb2 as pb
 from tierway_core import Decision, Table
 from tierway_server.errors import InternalError, InvalidRequestError, TierwayError
-from tierway_server.flow.answer import Answerer
 from tierway_server.flow.decide import Decider
 from tierway_server.flow.drain import Drain
+from tierway_server.flow.escalation import Answering
 from tierway_server.flow.events import Delta, Event, Finished, Started
 from tierway_server.flow.ids import uuid7
 from tierway_server.flow.job import Job
@@ -46,7 +46,7 @@ class RouterService:
         *,
         table: Table,
         decider: Decider,
-        answerer: Answerer,
+        answerer: Answering,
         fleet: Fleet,
         drain: Drain,
         metrics: Metrics,
@@ -171,7 +171,8 @@ class RouterService:
         """Decide and answer, event by event; the last one is returned."""
         request = parse(pb.StreamRequest, data)
         call.identify(request.request_id)
-        job = self._job(asked(request, len(data), self._prompt_bytes, call.tenant, call.remaining_s), call)
+        wanted = asked(request, len(data), self._prompt_bytes, call.tenant, call.remaining_s)
+        job = self._job(wanted, call, streams=True)
         async with aclosing(self._events(job, call)) as events:
             async for event in events:
                 message = encode.event_message(
@@ -195,7 +196,7 @@ class RouterService:
         parse(pb.GetStatsRequest, data)
         return (await self._fleet.stats()).SerializeToString()
 
-    def _job(self, wanted: Asked, call: Call) -> Job:
+    def _job(self, wanted: Asked, call: Call, *, streams: bool = False) -> Job:
         preferences = wanted.preferences
         decision = self._decider.decide(wanted.core, preferences.expected_constitution_hash)
         return Job(
@@ -216,6 +217,7 @@ class RouterService:
             escalates=preferences.escalates,
             max_cache_age_s=preferences.max_cache_age_s,
             priority=preferences.priority or call.priority,
+            streams=streams,
         )
 
     async def _events(self, job: Job, call: Call) -> AsyncGenerator[Event, None]:
@@ -232,6 +234,7 @@ class RouterService:
                             "deployment": event.attempts[-1].deployment,
                             **_steered(job.decision),
                             "attempts": len(event.attempts),
+                            "cached": event.is_cached,
                             "input_tokens": event.usage.input_tokens,
                             "output_tokens": event.usage.output_tokens,
                             "cost_usd": round(event.cost_picousd * encode.PICO, 12),

@@ -20,6 +20,7 @@ _RPC_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5
 # The GenAI convention's buckets for the time to first token and the time per output token.
 _TTFT_BUCKETS_S = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 _QUEUE_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+_CONFIDENCE_BUCKETS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 _TPOT_BUCKETS_S = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5)
 
 
@@ -54,6 +55,25 @@ class Metrics:
         )
         self._hedges = self._counter(
             semconv.HEDGES, "Deployments that were asked because another was slow to begin.", "deployment", "outcome"
+        )
+        self._escalations = self._counter(
+            semconv.ESCALATIONS, "Weak answers that were asked again one tier up.", "tier", "sign"
+        )
+        self._escalations_forgone = self._counter(
+            semconv.ESCALATIONS_FORGONE, "Weak answers that were shown all the same.", "tier", "reason"
+        )
+        self._judged = self._counter(semconv.JUDGED, "Answers judged, where a higher tier might do.", "tier", "verdict")
+        self._confidence = self._histogram(
+            semconv.CONFIDENCE, "How sure models seem of their answers.", _CONFIDENCE_BUCKETS, "model"
+        )
+        self._cache_lookups = self._counter(
+            semconv.CACHE_LOOKUPS, "Requests that would take a kept answer, by what they got.", "outcome"
+        )
+        for outcome in ("hit", "shared", "miss"):
+            self._cache_lookups.labels(outcome)
+        self._cache_evictions = self._counter(semconv.CACHE_EVICTIONS, "Kept answers that made room for others.")
+        self._cache_failures = self._counter(
+            semconv.CACHE_FAILURES, "Exchanges with the cache's Redis that failed.", "operation"
         )
         self._attempts = self._counter(semconv.ATTEMPTS, "Tries at an answer.", "deployment", "outcome")
         self.strategies = Tallies(
@@ -171,6 +191,34 @@ class Metrics:
     def hedged(self, deployment: str, outcome: str) -> None:
         """Count a second deployment that was asked (`sent`), or was faster (`won`)."""
         self._hedges.labels(deployment, outcome).inc()
+
+    def judged(self, tier: int, *, is_weak: bool) -> None:
+        """Count an answer that was judged before it was shown."""
+        self._judged.labels(str(tier), "weak" if is_weak else "good").inc()
+
+    def escalated(self, tier: int, sign: str) -> None:
+        """Count a weak answer of this tier that is asked again, by what gave it away."""
+        self._escalations.labels(str(tier), sign).inc()
+
+    def not_escalated(self, tier: int, reason: str) -> None:
+        """Count a weak answer that is shown because `nobody` above may answer, or as many as may have been asked again (`share`)."""
+        self._escalations_forgone.labels(str(tier), reason).inc()
+
+    def confidence(self, model: str, confidence: float) -> None:
+        """Observe how sure a model seems of a completed answer."""
+        self._confidence.labels(model).observe(confidence)
+
+    def cache_looked_up(self, outcome: str) -> None:
+        """Count a request that would take a kept answer: it got one (`hit`), that of another under way (`shared`), or its own (`miss`)."""
+        self._cache_lookups.labels(outcome).inc()
+
+    def cache_evicted(self) -> None:
+        """Count a kept answer that made room."""
+        self._cache_evictions.inc()
+
+    def cache_failed(self, operation: str) -> None:
+        """Count a `get` or `put` of the cache's Redis that failed."""
+        self._cache_failures.labels(operation).inc()
 
     def answered(self, model: str) -> None:
         """Count an answer that this model completed."""

@@ -1,0 +1,269 @@
+"""Escalation: an answer that seems weak is asked again one tier up, once a request at most.
+
+A layer above the walk, with the same seam. Of a stream it holds back the first tokens until it has judged them; of an answer that nobody
+reads along it judges the whole. A weak one is told of as an attempt, and what follows is the answer of a second decision on the same
+request, with a higher lowest tier and what is left of its time and money. Where that finds nobody, the weak answer is shown. See
+docs/escalation.md.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from tierway_core import Decision, Request, Table
+from tierway_core.cost import estimate_picousd
+from tierway_server.backends.base import Chunk, Usage
+from tierway_server.config import EscalationConfig
+from tierway_server.errors import TierwayError
+from tierway_server.flow.allowance import Allowance
+from tierway_server.flow.confidence import Impression, Verdict
+from tierway_server.flow.decide import Decider
+from tierway_server.flow.events import Attempt, Delta, Event, Finished, Outcome, Started, Tried
+from tierway_server.flow.job import Job
+from tierway_server.flow.walk import sum_of
+from tierway_server.telemetry.metrics import Metrics
+
+_BURST = 5.0
+"""Escalations that may come at once, after many requests without one."""
+
+REQUEST_FIELDS = tuple(name for name in dir(Request) if not name.startswith("_"))
+"""What a request of the core states."""
+
+
+class Answering(Protocol):
+    """What gets answers: the seam between the layers of the flow."""
+
+    def answer(self, job: Job) -> AsyncGenerator[Event, None]:
+        """The events of one answer; closing the generator gives back whatever it holds."""
+
+
+@dataclass(slots=True)
+class _Answer:
+    """One answer under way."""
+
+    job: Job
+    is_held: bool
+    """Whether the caller has seen nothing of it and may never."""
+    impression: Impression
+    held: list[Event] = field(default_factory=list)
+    finished: Finished | None = None
+    """Its end, where it came."""
+
+    def verdict(self) -> Verdict | None:
+        return self.impression.verdict(
+            self.job.decision.base, is_whole=self.finished is not None, is_free=self.job.json_schema is None
+        )
+
+
+class Escalating:
+    """Gets answers, and better ones for weak ones. Lives on the event loop."""
+
+    def __init__(
+        self,
+        below: Answering,
+        decider: Decider,
+        table: Table,
+        config: EscalationConfig,
+        metrics: Metrics,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._below = below
+        self._decider = decider
+        self._config = config
+        self._metrics = metrics
+        self._clock = clock
+        self._top_tier = max(deployment.model.tier for deployment in table.deployments)
+        self._allowance = Allowance(config.max_share, most=_BURST, clock=clock)
+
+    async def answer(self, job: Job) -> AsyncGenerator[Event, None]:
+        """The events of the answer.
+
+        Raises:
+            TierwayError: as the layer below.
+
+        """
+        self._allowance.came()
+        first = _Answer(job, self._may_escalate(job), Impression(self._config.prior))
+        second: Job | None = None
+        async with aclosing(self._below.answer(replace(job, is_judged=first.is_held))) as events:
+            async for event in events:
+                if isinstance(event, Tried):
+                    # Its time and money went into finding somebody who answers at all.
+                    for held in _released(first):
+                        yield held
+                shown = self._taken_in(first, event)
+                if not first.is_held or isinstance(event, Started):
+                    yield shown
+                    continue
+                first.held.append(shown)
+                if self._is_time(first):
+                    second = self._second(first)
+                    if second is not None:
+                        break
+                    for held in _released(first):
+                        yield held
+        if second is not None:
+            async with aclosing(self._escalated(first, second)) as better:
+                async for event in better:
+                    yield event
+
+    def _may_escalate(self, job: Job) -> bool:
+        decision = job.decision
+        return (
+            job.escalates is not False
+            and job.tools is None
+            and not decision.request.force_model
+            and decision.pin <= 1
+            and decision.tier < min(self._top_tier, decision.request.max_tier)
+        )
+
+    def _taken_in(self, answer: _Answer, event: Event) -> Event:
+        """What the caller sees of an event, once the answer's account has it."""
+        match event:
+            case Delta(chunk):
+                answer.impression.came(chunk)
+                return _shown(answer.job, event)
+            case Finished():
+                answer.finished = event
+                verdict = answer.verdict()
+                if verdict is None:
+                    return event
+                self._metrics.confidence(event.attempts[-1].model, verdict.confidence)
+                answer.finished = replace(event, confidence=verdict.confidence)
+                return answer.finished
+            case _:
+                return event
+
+    def _is_time(self, first: _Answer) -> bool:
+        """Whether as much has come as is judged."""
+        if first.finished is not None:
+            return True
+        return first.job.streams and first.impression.tokens >= self._config.look_ahead_tokens
+
+    def _second(self, first: _Answer) -> Job | None:
+        """The request once more, one tier up; None where the first answer is good enough, or must be."""
+        job, verdict = first.job, first.verdict()
+        tier = job.decision.tier
+        is_weak = verdict is not None and verdict.confidence < self._config.threshold
+        self._metrics.judged(tier, is_weak=is_weak)
+        if verdict is None or not is_weak:
+            return None
+        _, spent_picousd = _spent(first)
+        left_picousd = None if job.max_cost_picousd is None else max(0, job.max_cost_picousd - spent_picousd)
+        decision = self._decider.reconsider(self._raised(job, left_picousd))
+        if decision is None:
+            self._metrics.not_escalated(tier, "nobody")
+            return None
+        if not self._allowance.take():
+            self._metrics.not_escalated(tier, "share")
+            return None
+        self._metrics.escalated(tier, verdict.sign)
+        return replace(job, id=f"{job.id}-up", decision=decision, max_cost_picousd=left_picousd, is_judged=True)
+
+    def _raised(self, job: Job, left_picousd: int | None) -> Request:
+        """What the second decision reads: the same, with a higher lowest tier, and what is left of time and money."""
+        request, now_s = job.decision.request, self._clock()
+        stated = {name: getattr(request, name) for name in REQUEST_FIELDS}
+        stated |= {"min_tier": job.decision.tier + 1, "deadline_s": max(0.0, job.give_up_s - now_s)}
+        # The caller waits for its first character still.
+        stated["latency_budget_s"] = max(0.0, request.latency_budget_s - (now_s - job.arrived_s))
+        if left_picousd is not None:
+            stated["max_cost_picousd"] = left_picousd
+        return Request(stated.pop("text"), **stated)
+
+    async def _escalated(self, first: _Answer, job: Job) -> AsyncGenerator[Event, None]:
+        """The second answer, or where nothing comes of it, the first one after all."""
+        usage, cost_picousd = _spent(first)
+        model, spec = first.job.decision.model, _deployment(first.job.decision)
+        attempts = [Attempt(model.name, spec, Outcome.ESCALATED, cost_picousd=cost_picousd)]
+        if first.finished is None:
+            self._metrics.spent(
+                model.name,
+                input_tokens=usage.input_tokens,
+                cached_input_tokens=usage.cached_input_tokens,
+                output_tokens=usage.output_tokens,
+                cost_picousd=cost_picousd,
+            )
+        yield Tried(attempts[0])
+        second = _Answer(job, False, Impression(self._config.prior))
+        try:
+            async with aclosing(self._below.answer(job)) as events:
+                async for event in events:
+                    shown = self._taken_in(second, event)
+                    match shown:
+                        case Started():
+                            pass
+                        case Finished():
+                            yield _together(attempts[:1], usage, cost_picousd, shown)
+                        case _:
+                            if isinstance(shown, Tried):
+                                attempts.append(shown.attempt)
+                            yield shown
+            return
+        except TierwayError as failure:
+            if second.impression.tokens:
+                raise
+            failed = Attempt(job.decision.model.name, _deployment(job.decision), Outcome.FELL_BACK, failure.reason)
+        attempts.append(failed)
+        yield Tried(failed)
+        async with aclosing(self._after_all(first, attempts, usage, cost_picousd)) as after_all:
+            async for event in after_all:
+                yield event
+
+    async def _after_all(
+        self, first: _Answer, attempts: list[Attempt], usage: Usage, cost_picousd: int
+    ) -> AsyncGenerator[Event, None]:
+        """The first answer, although it seemed weak: the one that is there, or that which was stopped, from its beginning."""
+        if first.finished is not None:
+            for event in first.held[:-1]:
+                yield event
+            answered = replace(first.finished.attempts[-1], cost_picousd=0)
+            yield replace(first.finished, attempts=(*attempts, answered))
+            return
+        again = replace(first.job, id=f"{first.job.id}-again")
+        last = _Answer(again, False, Impression(self._config.prior))
+        async with aclosing(self._below.answer(again)) as events:
+            async for event in events:
+                shown = self._taken_in(last, event)
+                if isinstance(shown, Finished):
+                    yield _together(attempts, usage, cost_picousd, shown)
+                elif not isinstance(shown, Started):
+                    yield shown
+
+
+def _released(first: _Answer) -> list[Event]:
+    """What was held back of the first answer, which is the caller's from now on."""
+    held, first.held, first.is_held = first.held, [], False
+    return held
+
+
+def _shown(job: Job, delta: Delta) -> Delta:
+    """What the caller sees of a delta: log-probabilities only if it asked for them."""
+    chunk: Chunk = delta.chunk
+    return Delta(replace(chunk, logprobs=())) if chunk.logprobs and job.sampling.top_logprobs is None else delta
+
+
+def _spent(first: _Answer) -> tuple[Usage, int]:
+    """What the first answer took, estimated where it was stopped."""
+    if first.finished is not None:
+        return first.finished.usage, first.finished.cost_picousd
+    decision, tokens = first.job.decision, first.impression.tokens
+    return Usage(decision.input_tokens, 0, tokens), estimate_picousd(decision.model, decision.input_tokens, tokens)
+
+
+def _together(attempts: list[Attempt], usage: Usage, cost_picousd: int, finished: Finished) -> Finished:
+    """The end of the second answer, as that of both."""
+    return replace(
+        finished,
+        usage=sum_of([usage, finished.usage]),
+        cost_picousd=cost_picousd + finished.cost_picousd,
+        attempts=(*attempts, *finished.attempts),
+    )
+
+
+def _deployment(decision: Decision) -> str:
+    return decision.table.deployments[decision.deployment].spec.name
