@@ -18,6 +18,7 @@ import uvloop
 from prometheus_client import CollectorRegistry
 
 from tierway_core import Prefixes
+from tierway_core.grants import new_state
 from tierway_server import banner
 from tierway_server.backends.engines import Engines, Launch, launch_vllm, supervised_engines
 from tierway_server.caching import start_caching
@@ -40,9 +41,9 @@ from tierway_server.flow.decide import Decider
 from tierway_server.flow.deployments import Deployments
 from tierway_server.flow.drain import Drain
 from tierway_server.flow.escalation import Answering, Escalating
-from tierway_server.flow.grants import new_state
 from tierway_server.flow.hedging import Hedges
 from tierway_server.flow.limits import Limits
+from tierway_server.flow.queues import Queues
 from tierway_server.flow.retries import Retries
 from tierway_server.flow.standing import Standing
 from tierway_server.http import app as http_app
@@ -165,7 +166,8 @@ class Process:
         self._decider = Decider(
             deciding, self.table, self.deployments, limits, budgets, config.constitution.hash, self.metrics
         )
-        admission = Admission(self.table, self.state, self.deployments, limits, budgets, prefixes)
+        queues = Queues(self.table, self.state, self.deployments, config.queue, config.queue_sizes, self.metrics)
+        admission = Admission(self.table, self.state, self.deployments, queues, limits, budgets, prefixes)
         answerer = Answerer(
             self.table,
             admission,

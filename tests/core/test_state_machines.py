@@ -101,6 +101,7 @@ class BreakerMachine(Clocked):
     def the_twin_agrees(self) -> None:
         now_ns = self.now_ns
         assert self.state.breaker(1, now_ns) is self.twin.state(now_ns)
+        assert self.state.forced_breaker(1) is self.twin.forced
         assert self.state.error_share(1) == self.error.value(0.0)
         assert self.state.first_token_s(1, now_ns, 0.5) == self.first_token.lately(now_ns, 0.5)
         assert self.state.usage(1, now_ns) == (self.requests.total(now_ns), self.tokens.total(now_ns))
@@ -135,6 +136,14 @@ class LimitMachine(Clocked):
             self.twin.give_back(cost)
         elif wait_ns == 0:
             self.granted.append((self.now_ns, cost))
+
+    @rule(span_ns=st.sampled_from([0, 1, SECOND_NS // 2, 300 * SECOND_NS]), is_past=st.booleans())
+    def hold(self, span_ns: int, is_past: bool) -> None:
+        """Nothing is granted before the end of a hold."""
+        until_ns = max(self.now_ns - span_ns, 0) if is_past else self.now_ns + span_ns
+        self.state.hold(1, until_ns)
+        self.twin.hold(until_ns)
+        assert self.now_ns + self.state.wait_ns(1, self.now_ns) >= until_ns
 
     @rule(cost=st.integers(1, 7))
     def wait_as_told(self, cost: int) -> None:

@@ -117,14 +117,16 @@ def test_a_probe_without_an_outcome_comes_back_by_time_or_when_it_is_released():
 
 def test_an_override_holds_and_learns_nothing_until_it_is_given_back():
     state = make_state()
+    assert state.forced_breaker(0) is None
     state.force_breaker(0, Breaker.OPEN)
-    assert state.breaker(0, NOW_NS) is Breaker.OPEN
+    assert (state.breaker(0, NOW_NS), state.forced_breaker(0)) == (Breaker.OPEN, Breaker.OPEN)
     assert not state.try_probe(0, 2 * NOW_NS)
     state.force_breaker(0, Breaker.CLOSED)
     observe(state, NOW_NS, errors=100)
     assert state.try_probe(0, NOW_NS)
+    assert state.forced_breaker(0) is Breaker.CLOSED
     state.force_breaker(0, None)
-    assert state.breaker(0, NOW_NS) is Breaker.CLOSED
+    assert (state.breaker(0, NOW_NS), state.forced_breaker(0)) == (Breaker.CLOSED, None)
     with pytest.raises(ValueError, match="closed or open"):
         state.force_breaker(0, Breaker.HALF_OPEN)
 
@@ -208,6 +210,22 @@ def test_a_moment_is_from_0_to_2_to_the_62(now_ns):
 def test_a_limit_without_parameters_grants_everything():
     state = State(0, limits=1)
     assert {state.take(0, NOW_NS, 10**12) for _ in range(100)} == {0}
+
+
+def test_a_limit_that_is_held_grants_nothing_until_then_and_a_longer_hold_stays():
+    state = State(0, limits=2)
+    for limit in (0, 1):
+        state.set_limit(limit, increment_ns=10, burst_ns=50)
+    state.hold(0, NOW_NS + 1000)
+    state.hold(0, NOW_NS + 400)
+    assert [state.take(0, NOW_NS), state.take(0, NOW_NS + 999), state.take(0, NOW_NS + 1000)] == [1000, 1, 0]
+    assert state.take(1, NOW_NS) == 0
+
+
+def test_nothing_is_held_where_nothing_is_limited():
+    state = State(0, limits=1)
+    state.hold(0, NOW_NS + 1000)
+    assert state.take(0, NOW_NS) == 0
 
 
 def test_a_limit_grants_its_burst_then_one_an_increment():

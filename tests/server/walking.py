@@ -10,6 +10,7 @@ from typing import Any
 from tests.server.fleet import Document
 from tests.server.scripted_engine import ScriptedEngine
 from tierway_core import Prefixes, Request, Router
+from tierway_core.grants import new_state
 from tierway_server.backends.base import Availability, Chunk, Generation, Message, Role, Sampling
 from tierway_server.config import build_table, parse
 from tierway_server.flow.admission import Admission
@@ -18,10 +19,10 @@ from tierway_server.flow.budgets import Budgets
 from tierway_server.flow.deployments import Deployments
 from tierway_server.flow.drain import Drain
 from tierway_server.flow.events import Attempt, Delta, Event, Finished, Tried
-from tierway_server.flow.grants import new_state
 from tierway_server.flow.hedging import Hedges
 from tierway_server.flow.job import Job
 from tierway_server.flow.limits import Limits
+from tierway_server.flow.queues import Queues
 from tierway_server.flow.retries import Retries
 from tierway_server.telemetry.metrics import Metrics
 
@@ -74,7 +75,8 @@ class Walking:
             {},
         )
         limits, budgets = Limits(self.table, self.state, self.metrics), Budgets(self.table, self.state, self.metrics)
-        self.admission = Admission(self.table, self.state, self.deployments, limits, budgets, Prefixes())
+        queues = Queues(self.table, self.state, self.deployments, config.queue, config.queue_sizes, self.metrics)
+        self.admission = Admission(self.table, self.state, self.deployments, queues, limits, budgets, Prefixes())
         self.drain = Drain()
         self.hedges = Hedges(config.hedging, len(self.table.deployments), self.metrics)
         retries = Retries(config.retries, self.metrics, draw)
@@ -108,6 +110,10 @@ class Walking:
         """All events of one answer."""
         async with aclosing(self.answerer.answer(job)) as events:
             return [event async for event in events]
+
+    def counted(self, metric: str, **labels: str) -> float:
+        """One number of the metrics."""
+        return self.metrics.registry.get_sample_value(metric, labels) or 0.0
 
     @property
     def is_idle(self) -> bool:

@@ -15,6 +15,7 @@ from tierway_server.config.model import Config
 from tierway_server.config.models import ENGINE_PROVIDER, DeploymentConfig, ModelConfig, ProviderConfig
 from tierway_server.config.price import PriceConfig
 from tierway_server.config.problems import ConfigError, Problem
+from tierway_server.config.queue import QueueConfig
 from tierway_server.config.references import ReferenceUnresolvedError, resolve_secret, resolve_weights
 from tierway_server.config.routing import (
     ClassifierConfig,
@@ -49,6 +50,7 @@ __all__ = [
     "PriceConfig",
     "Problem",
     "ProviderConfig",
+    "QueueConfig",
     "ReferenceUnresolvedError",
     "RestartConfig",
     "RetriesConfig",

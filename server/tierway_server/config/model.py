@@ -10,6 +10,7 @@ from tierway_server.config.engines import EngineConfig
 from tierway_server.config.escalation import EscalationConfig
 from tierway_server.config.models import DeploymentConfig, ModelConfig, ProviderConfig
 from tierway_server.config.policy import BreakerConfig, BudgetConfig, RateLimitConfig, TenantConfig
+from tierway_server.config.queue import QueueConfig
 from tierway_server.config.routing import RoutingConfig
 from tierway_server.config.section import Items, Name, Section
 from tierway_server.config.server import ConstitutionConfig, ServerConfig
@@ -57,6 +58,9 @@ class Config(Section):
     cache: CacheConfig = CacheConfig()
     """Whether answers are kept for requests that are the same."""
 
+    queue: QueueConfig = QueueConfig()
+    """How requests wait where all places are taken."""
+
     engines: Mapping[Name, EngineConfig] = {}
     """vLLM engines of this process, by name."""
 
@@ -73,3 +77,11 @@ class Config(Section):
     def deployments(self) -> tuple[tuple[ModelConfig, DeploymentConfig], ...]:
         """Every deployment with its model, in the order in which the routing table numbers them."""
         return tuple((model, deployment) for model in self.models for deployment in model.deployments)
+
+    @property
+    def queue_sizes(self) -> tuple[int, ...]:
+        """How many requests may wait in front of each deployment, in the same order; those on one engine wait together."""
+        return tuple(
+            self.queue.size if deployment.engine is None else self.engines[deployment.engine].waiting
+            for _, deployment in self.deployments
+        )

@@ -97,11 +97,14 @@ class Answerer:
     def _run(self, walk: Walk, place: int) -> Run:
         """A try at who is so far ahead."""
         index = walk.ahead[place]
-        patience_s = None
-        if place + 1 < len(walk.ahead):
-            patience_s = max(0.0, _SHARE * (walk.job.give_up_s - self._clock()))
-        generation = walk.generation(self._table, index)
-        return Run(self._admission, walk.job, self._table.deployments[index], generation, patience_s)
+        return Run(
+            self._admission,
+            walk.job,
+            self._table.deployments[index],
+            walk.generation(self._table, index),
+            patience_share=_SHARE if place + 1 < len(walk.ahead) else None,
+            waits=place == 0,  # a rival that has to wait is of no use
+        )
 
     async def _first(self, walk: Walk, race: Race) -> Chunk:
         """The first chunk, of the run that leads from then on; the first choice may have a rival."""

@@ -25,10 +25,27 @@ ADMITTED: Final = Chunk("", 0)
 class Run:
     """One try under way."""
 
-    __slots__ = ("_admission", "_first", "_generation", "_job", "_patience_s", "chunks", "deployment", "tried")
+    __slots__ = (
+        "_admission",
+        "_first",
+        "_generation",
+        "_job",
+        "_patience_share",
+        "_waits",
+        "chunks",
+        "deployment",
+        "tried",
+    )
 
     def __init__(
-        self, admission: Admission, job: Job, deployment: Deployment, generation: Generation, patience_s: float | None
+        self,
+        admission: Admission,
+        job: Job,
+        deployment: Deployment,
+        generation: Generation,
+        *,
+        patience_share: float | None,
+        waits: bool,
     ) -> None:
         """Prepare a try; nothing happens before `begin` or `first`.
 
@@ -37,7 +54,9 @@ class Run:
             job: for whom.
             deployment: who is asked.
             generation: for what.
-            patience_s: how long to wait for its first token, in seconds from its admission; None: as long as the request has.
+            patience_share: how much of the time that is left at its admission it may take to its first token, 0 to 1; None: all of it,
+                until the caller's own time is over.
+            waits: whether it may wait for its admission.
 
         """
         self._admission = admission
@@ -45,7 +64,8 @@ class Run:
         self.deployment = deployment
         """Who is asked."""
         self._generation = generation
-        self._patience_s = patience_s
+        self._patience_share = patience_share
+        self._waits = waits
         self._first: asyncio.Task[Chunk] | None = None
         self.tried: Try | None = None
         """Its account; None before its admission."""
@@ -92,11 +112,18 @@ class Run:
 
     async def _chunks(self) -> AsyncGenerator[Chunk, None]:
         job = self._job
-        with self._admission.admitted(self.deployment.index, job.decision, job.give_up_s, job.prefix_keys) as tried:
+        async with self._admission.admitted(
+            self.deployment.index,
+            job.decision,
+            job.give_up_s,
+            job.prefix_keys,
+            priority=job.priority,
+            waits=self._waits,
+        ) as tried:
             self.tried = tried
             yield ADMITTED
             async with aclosing(tried.backend.generate(self._generation)) as chunks:
-                chunk = await self._begun(chunks)
+                chunk = await self._begun(chunks, tried.began_s)
                 tried.came(chunk)
                 yield chunk
                 async for chunk in chunks:
@@ -105,8 +132,11 @@ class Run:
                 if not tried.answered or chunk.finish_reason is None:
                     raise StreamBrokenError("the answer ended without its account", metadata=self._names)
 
-    async def _begun(self, chunks: AsyncGenerator[Chunk, None]) -> Chunk:
-        limit = asyncio.timeout(self._patience_s)
+    async def _begun(self, chunks: AsyncGenerator[Chunk, None], now_s: float) -> Chunk:
+        patience_s = None
+        if self._patience_share is not None:
+            patience_s = max(0.0, self._patience_share * (self._job.give_up_s - now_s))
+        limit = asyncio.timeout(patience_s)
         try:
             async with limit:
                 chunk = await anext(chunks, None)
@@ -114,7 +144,7 @@ class Run:
             if not limit.expired():
                 raise  # somebody else's
             raise ProviderTimeoutError(
-                f"deployment {self.deployment.spec.name} was silent for {self._patience_s:.3g} s", metadata=self._names
+                f"deployment {self.deployment.spec.name} was silent for {patience_s:.3g} s", metadata=self._names
             ) from None
         if chunk is None:
             raise ProviderFailedError(

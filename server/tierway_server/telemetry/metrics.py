@@ -20,6 +20,7 @@ _RPC_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5
 # The GenAI convention's buckets for the time to first token and the time per output token.
 _TTFT_BUCKETS_S = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 _CONFIDENCE_BUCKETS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+_QUEUE_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _TPOT_BUCKETS_S = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5)
 
 
@@ -102,6 +103,16 @@ class Metrics:
         )
         self._tpot_s = self._histogram(
             semconv.TPOT_SECONDS, "Time per output token after the first.", _TPOT_BUCKETS_S, "model"
+        )
+        self._queue_s = self._histogram(
+            semconv.QUEUE_WAIT_SECONDS,
+            "Time that requests waited for a place which found none free, and had one in the end.",
+            _QUEUE_BUCKETS_S,
+            "deployment",
+            "lane",
+        )
+        self._shed = self._counter(
+            semconv.QUEUE_SHED, "Requests that did not wait, or waited in vain.", "deployment", "lane", "reason"
         )
         method = ("grpc_type", "grpc_service", "grpc_method")
         self._rpc_started = Tallies(semconv.RPC_STARTED, "RPCs that began.", method, self.registry)
@@ -228,6 +239,18 @@ class Metrics:
         if per_token_s is not None:
             self._tpot_of(model).observe(per_token_s)
 
+    def waited(self, deployment: str, lane: str, wait_s: float) -> None:
+        """Observe how long a request waited for its place."""
+        self._queue_s.labels(deployment, lane).observe(wait_s)
+
+    def shed(self, deployment: str, lane: str, reason: str) -> None:
+        """Count a request that did not wait, or in vain."""
+        self._shed.labels(deployment, lane, reason).inc()
+
+    def queues(self, read: Callable[[], Iterable[tuple[str, str, int]]]) -> None:
+        """Export how many wait, by deployment and lane, as it is when it is scraped."""
+        self.registry.register(_Depths(read))
+
     def limit_refused(self, limit: str) -> None:
         """Count a request that a rate limit refused."""
         self.limit_refusals.labels(limit).inc()
@@ -287,4 +310,17 @@ class _ReadGauge(Collector):
         family = GaugeMetricFamily(self._name, self._documentation, labels=[self._label])
         for value, number in self._read().items():
             family.add_metric([value], number)
+        yield family
+
+
+class _Depths(Collector):
+    def __init__(self, read: Callable[[], Iterable[tuple[str, str, int]]]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        family = GaugeMetricFamily(
+            semconv.QUEUE_DEPTH, "Requests that wait for a place.", labels=["deployment", "lane"]
+        )
+        for deployment, lane, number in self._read():
+            family.add_metric([deployment, lane], number)
         yield family

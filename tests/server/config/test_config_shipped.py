@@ -122,9 +122,10 @@ def test_log_of_the_start_is_the_configuration_again_and_holds_no_secret():
 def test_face_is_frozen():
     assert sorted(face.__all__) == [
         "Address", "ClassifierConfig", "Config", "ConfigError", "ConstitutionConfig", "DeploymentConfig", "EMBEDDED",
-        "ENGINE_PROVIDER", "EngineConfig", "ExpectedOutputConfig", "FloorsConfig", "GovernanceConfig", "LimitsConfig",
-        "ModelConfig", "PriceConfig", "Problem", "ProviderConfig", "ReferenceUnresolvedError", "RestartConfig",
-        "RoutingConfig", "ServerConfig", "SharedStateConfig", "build_table", "calibration_path", "chains", "default_path",
+        "ENGINE_PROVIDER", "EngineConfig", "ExpectedOutputConfig", "FloorsConfig", "GovernanceConfig", "HedgingConfig",
+        "LimitsConfig",
+        "ModelConfig", "PriceConfig", "Problem", "ProviderConfig", "QueueConfig", "ReferenceUnresolvedError", "RestartConfig",
+        "RetriesConfig", "RoutingConfig", "ServerConfig", "SharedStateConfig", "build_table", "calibration_path", "chains", "default_path",
         "json_schema", "load",
         "load_weights", "parse", "parse_address", "redacted", "resolve_secret", "resolve_weights", "unavailable_reason",
     ]  # fmt: skip

@@ -46,7 +46,7 @@ def test_an_engine_lacks_what_it_cannot_read_and_a_provider_nothing_by_itself(sm
     )
     assert provider == Feature(0)
     small["engines"]["tiny"] |= {"tool_parser": "hermes"}
-    assert Feature.TOOLS not in build_table(parse(small)).deployments[0].spec.lacks
+    assert build_table(parse(small)).deployments[0].spec.lacks == Feature.IMAGE_DATA | Feature.IMAGE_URI
 
 
 def test_deployment_overrides_context_and_latency(small):
