@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tierway_server.backends.anthropic_reply import Reply, WireEvent
-from tierway_server.backends.anthropic_request import JSON_TOOL, Abilities, asked
+from tierway_server.backends.anthropic_request import JSON_TOOL, asked
 from tierway_server.backends.base import (
     FinishReason,
     Generation,
@@ -28,8 +28,6 @@ from tierway_server.backends.base import (
 from tierway_server.backends.continuation import INSTRUCTION
 from tierway_server.errors import InvalidRequestError
 
-OLD = Abilities(prefill=True, json_format=False)
-NEW = Abilities(prefill=False, json_format=True)
 QUESTION = Message(Role.USER, "Where is Paris?")
 WEATHER = Tool(name="weather", description="Tells the weather", parameters={"properties": {"city": {"type": "string"}}})
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
@@ -40,8 +38,8 @@ def generation(*messages: Message, **fields: Any) -> Generation:
     return Generation(messages=messages or (QUESTION,), **(defaults | fields))
 
 
-def body(*messages: Message, abilities: Abilities = NEW, **fields: Any) -> dict[str, Any]:
-    return asked(generation(*messages, **fields), "claude", abilities).body
+def body(*messages: Message, **fields: Any) -> dict[str, Any]:
+    return asked(generation(*messages, **fields), "claude", can_prefill=False).body
 
 
 def text(value: str) -> dict[str, str]:
@@ -164,45 +162,47 @@ class TestAsking:
             },
         }
 
-    @pytest.mark.parametrize(("abilities", "schema"), [(OLD, SCHEMA), (NEW, {})])
-    def test_where_there_is_no_such_format_a_tool_must_be_called(
-        self, abilities: Abilities, schema: dict[str, Any]
-    ) -> None:
-        it = asked(generation(json_schema=schema), "claude", abilities)
+    def test_any_json_object_is_a_tool_that_must_be_called(self) -> None:
+        it = asked(generation(json_schema={}), "claude", can_prefill=False)
         assert it.is_json_by_tool
-        assert it.body["tools"][0]["input_schema"] == {"type": "object", **schema}
+        assert it.body["tools"][0]["input_schema"] == {"type": "object"}
         assert it.body["tool_choice"]["name"] == JSON_TOOL
         with pytest.raises(InvalidRequestError):
-            asked(generation(json_schema=schema, tools=Tools(tools=(WEATHER,))), "claude", abilities)
+            body(json_schema={}, tools=Tools(tools=(WEATHER,)))
+
+    def test_a_schema_and_tools_go_together(self) -> None:
+        written = body(json_schema=SCHEMA, tools=Tools(tools=(WEATHER,)))
+        assert written["tools"][0]["name"] == "weather"
+        assert "output_config" in written
 
     def test_an_older_model_goes_on_from_the_turn_that_has_begun(self) -> None:
-        it = asked(generation(answered="In France, \n"), "claude", OLD)
+        it = asked(generation(answered="In France, \n"), "claude", can_prefill=True)
         assert it.body["messages"][-1] == {"role": "assistant", "content": [text("In France,")]}
         assert (it.white_space, it.is_asked_to_continue) == (" \n", False)
 
     def test_a_newer_model_is_asked_to_continue(self) -> None:
-        it = asked(generation(answered="In France, \n"), "claude", NEW)
+        it = asked(generation(answered="In France, \n"), "claude", can_prefill=False)
         assert it.body["messages"][1:] == [
             {"role": "assistant", "content": [text("In France, \n")]},
             {"role": "user", "content": [text(INSTRUCTION)]},
         ]
         assert (it.white_space, it.is_asked_to_continue) == ("", True)
 
-    @pytest.mark.parametrize("abilities", [OLD, NEW])
+    @pytest.mark.parametrize("can_prefill", [True, False])
     def test_half_a_json_text_is_continued_in_words_because_what_is_forced_would_begin_again(
-        self, abilities: Abilities
+        self, can_prefill: bool
     ) -> None:
-        it = asked(generation(answered='{"city": "Pa', json_schema=SCHEMA), "claude", abilities)
+        it = asked(generation(answered='{"city": "Pa', json_schema=SCHEMA), "claude", can_prefill=can_prefill)
         assert it.is_asked_to_continue
         assert not it.is_json_by_tool
         assert "output_config" not in it.body
         assert "tools" not in it.body
         assert it.body["messages"][-1]["content"][0]["text"].endswith(json.dumps(SCHEMA))
 
-    @pytest.mark.parametrize("abilities", [OLD, NEW])
-    def test_nothing_but_white_space_is_no_beginning(self, abilities: Abilities) -> None:
-        it = asked(generation(answered=" \n"), "claude", abilities)
-        assert it == asked(generation(), "claude", abilities)
+    @pytest.mark.parametrize("can_prefill", [True, False])
+    def test_nothing_but_white_space_is_no_beginning(self, can_prefill: bool) -> None:
+        it = asked(generation(answered=" \n"), "claude", can_prefill=can_prefill)
+        assert it == asked(generation(), "claude", can_prefill=can_prefill)
 
 
 def read(*events: dict[str, Any], is_json_by_tool: bool = False) -> tuple[str, Reply]:

@@ -3,11 +3,11 @@
 | Anthropic's | ours |
 |---|---|
 | `text_delta` | text |
-| `input_json_delta` | the arguments of a tool call, whole in the last chunk; of the tool that stands for a JSON Schema, text |
+| `input_json_delta` | the arguments of a tool call, whole in the last chunk; of the tool that stands for any JSON object, text |
 | `thinking_delta` and the like | not shown; counted in `reasoning_tokens` where the API tells |
 | `end_turn`, `stop_sequence`, `pause_turn` | STOP |
 | `max_tokens`, `model_context_window_exceeded` | LENGTH |
-| `tool_use` | TOOL_CALLS; STOP where the tool stands for a JSON Schema |
+| `tool_use` | TOOL_CALLS; STOP where the tool stands for any JSON object |
 | `refusal` | CONTENT_FILTER |
 | `input_tokens` + `cache_creation_input_tokens` + `cache_read_input_tokens` | input tokens, the last of them as cached |
 """

@@ -7,7 +7,7 @@
 | assistant turns, tool calls | `text` and `tool_use` blocks; arguments have to be a JSON object |
 | results of tools | `tool_result` blocks of a user turn, those of one turn together |
 | tools, choice, parallel | `tools`; `tool_choice` `auto`, `none`, `any`, `tool`; `disable_parallel_tool_use` |
-| JSON Schema | `output_config.format`; an empty one, or where the model has no such format, a tool that it must call |
+| JSON Schema | `output_config.format`; an empty one, which that does not know, a tool that the model must call |
 | `answered` | the beginning of the assistant's turn (prefill) where the model takes one, else `asked_to_continue` |
 | max_tokens, temperature, top_p, top_k, stop | the same, `stop_sequences` |
 | seed, penalties, log-probabilities | there are none: refused here, and routing never comes here with them |
@@ -37,17 +37,7 @@ from tierway_server.backends.continuation import asked_to_continue
 from tierway_server.errors import InvalidRequestError
 
 JSON_TOOL = "answer"
-"""The tool that a model must call where a JSON Schema has no other way."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Abilities:
-    """What the models of the API differ in."""
-
-    prefill: bool
-    """Whether the model goes on from an assistant's turn that has begun. Older ones do, from 4.6 on they refuse it."""
-    json_format: bool
-    """Whether it knows `output_config.format`, as those from 4.5 on do."""
+"""The tool that a model must call where any JSON object is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +53,13 @@ class Asked:
     """The end of what was answered, which the API does not take; the reply may begin with it again."""
 
 
-def asked(generation: Generation, model: str, abilities: Abilities) -> Asked:
+def asked(generation: Generation, model: str, *, can_prefill: bool) -> Asked:
     """Write a generation in Anthropic's words.
+
+    Args:
+        generation: what is wanted.
+        model: what Anthropic calls the model.
+        can_prefill: whether it goes on from an assistant's turn that has begun. Older models do, newer ones refuse it.
 
     Raises:
         InvalidRequestError: it asks for something that the API does not have.
@@ -73,7 +68,7 @@ def asked(generation: Generation, model: str, abilities: Abilities) -> Asked:
     _refuse_what_is_not_there(generation)
     sampling, messages, answered = generation.sampling, generation.messages, generation.answered
     # What is forced into a format is forced to begin anew, and so is what is forced into a tool.
-    is_prefilled = bool(answered.strip()) and abilities.prefill and generation.json_schema is None
+    is_prefilled = bool(answered.strip()) and can_prefill and generation.json_schema is None
     is_continued = bool(answered.strip()) and not is_prefilled
     if is_prefilled:
         messages = (*messages, Message(Role.ASSISTANT, answered.rstrip()))
@@ -98,8 +93,8 @@ def asked(generation: Generation, model: str, abilities: Abilities) -> Asked:
         body |= _tools(generation.tools)
     is_json_by_tool = False
     if generation.json_schema is not None and not is_continued:
-        is_json_by_tool = not (abilities.json_format and generation.json_schema)
-        body |= _json(generation, by_tool=is_json_by_tool)
+        is_json_by_tool = not generation.json_schema
+        body |= _json(generation)
     white_space = answered[len(answered.rstrip()) :] if is_prefilled else ""
     return Asked(body, is_json_by_tool, is_continued, white_space)
 
@@ -176,18 +171,17 @@ def _tools(tools: Tools) -> dict[str, Any]:
     return {**written, "tool_choice": choice}
 
 
-def _json(generation: Generation, *, by_tool: bool) -> dict[str, Any]:
-    schema = generation.json_schema or {}
-    if not by_tool:
-        return {"output_config": {"format": {"type": "json_schema", "schema": _closed(schema)}}}
+def _json(generation: Generation) -> dict[str, Any]:
+    if generation.json_schema:
+        return {"output_config": {"format": {"type": "json_schema", "schema": _closed(generation.json_schema)}}}
     if generation.tools is not None:
         raise InvalidRequestError(
-            "this deployment's provider cannot be held to this format and call tools at once", field="query.tools"
+            "this deployment's provider cannot be held to any JSON object and call tools at once", field="query.tools"
         )
     tool = {
         "name": JSON_TOOL,
         "description": "The answer. Call this with it, and say nothing else.",
-        "input_schema": {"type": "object", **schema},
+        "input_schema": {"type": "object"},
     }
     return {"tools": [tool], "tool_choice": {"type": "tool", "name": JSON_TOOL, "disable_parallel_tool_use": True}}
 
