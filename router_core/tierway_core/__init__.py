@@ -36,7 +36,7 @@ from tierway_core.policy import ArmSpec, BreakerSpec, BudgetSpec, ExperimentSpec
 from tierway_core.specs import DeploymentSpec, ModelSpec, RoutingSpec
 from tierway_core.strategies import STRATEGIES
 from tierway_core.table import Deployment, Table, Tenant
-from tierway_core.types import Breaker, Complexity, Features, Reason, ReasonCode, Recovery, UnroutableKind
+from tierway_core.types import Breaker, Complexity, Feature, Features, Reason, ReasonCode, Recovery, UnroutableKind
 from tierway_core.weights import Weights
 
 __all__ = [
@@ -57,6 +57,7 @@ __all__ = [
     "Deployment",
     "DeploymentSpec",
     "ExperimentSpec",
+    "Feature",
     "Features",
     "InvalidTextError",
     "Lexicon",

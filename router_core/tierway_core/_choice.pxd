@@ -48,6 +48,7 @@ cdef struct KindC:
     uint64_t region  # one bit
     int32_t tier
     int32_t model
+    int32_t lacks  # flags of Feature
     bint vision
     bint response_format
     bint logprobs
@@ -95,6 +96,7 @@ cdef struct DemandC:
     int32_t pin
     int32_t min_tier
     int32_t max_tier
+    int32_t needs  # flags of Feature
     bint has_image
     bint needs_response_format
     bint needs_logprobs

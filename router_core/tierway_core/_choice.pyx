@@ -50,6 +50,7 @@ cdef enum:  # the numbers of ReasonCode
     FILTERED_RATE_LIMIT = 26
     FILTERED_BUDGET = 27
     FILTERED_DEADLINE = 28
+    FILTERED_UNSUPPORTED = 33
 
 
 cdef enum:  # the numbers of Complexity
@@ -90,6 +91,8 @@ cdef inline unsigned char strike_kind(const KindC* kind, const DemandC* demand, 
         return FILTERED_RESPONSE_FORMAT
     if demand.needs_logprobs and not kind.logprobs:
         return FILTERED_LOGPROBS
+    if demand.needs & kind.lacks:
+        return FILTERED_UNSUPPORTED
     if kind.tier < demand.min_tier or kind.tier > demand.max_tier:
         return FILTERED_TIER
     if kind.compliance < demand.min_compliance:

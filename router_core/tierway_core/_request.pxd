@@ -20,6 +20,7 @@ cdef class Request:
     cdef readonly bint has_image
     cdef readonly bint needs_response_format
     cdef readonly bint needs_logprobs
+    cdef readonly int32_t needs
     cdef readonly bint allow_fallback
     cdef readonly str tenant
     cdef readonly str strategy

@@ -27,6 +27,7 @@ class Request:
         regions: frozenset[str] = ...,
         prefix_key: int = 0,
         sticky_key: str = "",
+        needs: int = 0,
     ) -> None: ...
     @property
     def text(self) -> str:
@@ -97,3 +98,6 @@ class Request:
     @property
     def sticky_key(self) -> str:
         """What experiments assign by, such as a user or a conversation: equal keys, equal arms. Empty: by chance."""
+    @property
+    def needs(self) -> int:
+        """What it needs of whoever answers, flags of `Feature`. Default: 0."""

@@ -45,6 +45,7 @@ cdef class Request:
         frozenset regions not None=frozenset(),
         uint64_t prefix_key=0,
         str sticky_key not None="",
+        int32_t needs=0,
     ):
         # Written so that NaN fails.
         if extra_input_tokens < 0 or max_tokens < 0 or not latency_budget_s >= 0.0 or not min_compliance >= 0.0:
@@ -77,6 +78,7 @@ cdef class Request:
         self.regions = regions
         self.prefix_key = prefix_key
         self.sticky_key = sticky_key
+        self.needs = needs
         cdef Py_ssize_t size
         cdef const char* sticky
         if len(sticky_key) > 0:

@@ -279,7 +279,7 @@ cdef class Router:
         row = fleet.deployments
         for deployment in table.deployments:
             model, spec = deployment.model, deployment.spec
-            alike = (model.name, spec.context_tokens, spec.expected_latency_s, spec.expected_token_s, spec.region)
+            alike = (model.name, spec.context_tokens, spec.expected_latency_s, spec.expected_token_s, spec.region, spec.lacks)
             place = kinds.setdefault(alike, len(kinds))
             fleet.kind_of[row - fleet.deployments] = place
             row.identity = name_key(spec.name)
@@ -300,6 +300,7 @@ cdef class Router:
             kind.region = self._regions.setdefault(spec.region, 1 << len(self._regions))
             kind.tier = model.tier
             kind.model = self._models[model.name]
+            kind.lacks = spec.lacks
             kind.vision = model.vision
             kind.response_format = model.response_format
             kind.logprobs = model.logprobs
@@ -447,6 +448,7 @@ cdef class Router:
         demand.has_image = request.has_image
         demand.needs_response_format = request.needs_response_format
         demand.needs_logprobs = request.needs_logprobs
+        demand.needs = request.needs
         demand.speaks_of_images = has_vision(found)
         demand.regions = self._bits_of(request.regions) if len(request.regions) > 0 else ANYWHERE
         demand.prefix_key = request.prefix_key

@@ -13,9 +13,10 @@ from tierway_core.outcome import Outcome
 from tierway_core.specs import TIER_MIN
 from tierway_core.strategy import find_strategy
 from tierway_core.table import Deployment
-from tierway_core.types import Reason, ReasonCode
+from tierway_core.types import Feature, Reason, ReasonCode
 
 __all__ = [
+    "cannot",
     "class_floor",
     "closing",
     "closing_key",
@@ -36,13 +37,39 @@ _CONSTANT = bytes(
         ReasonCode.FILTERED_VISION,
         ReasonCode.FILTERED_RESPONSE_FORMAT,
         ReasonCode.FILTERED_LOGPROBS,
+        ReasonCode.FILTERED_UNSUPPORTED,
         ReasonCode.FILTERED_UNAVAILABLE,
         ReasonCode.FILTERED_BREAKER,
         ReasonCode.FILTERED_RATE_LIMIT,
         0,
     }
 )
-# The outcomes of these filters follow from the deployment alone; the sentences of the others carry numbers of the request.
+# The sentences of these filters follow from the deployment and what the request needs; those of the others carry its numbers.
+
+_PLAIN = {
+    ReasonCode.FILTERED_FORCED_MODEL: "another model is forced",
+    ReasonCode.FILTERED_TENANT: "the tenant may not use it",
+    ReasonCode.FILTERED_REGION: "it does not run in an allowed region",
+    ReasonCode.FILTERED_VISION: "it cannot see images",
+    ReasonCode.FILTERED_RESPONSE_FORMAT: "it cannot enforce the response format",
+    ReasonCode.FILTERED_LOGPROBS: "it cannot give log-probabilities",
+}
+
+_ABLE = {
+    Feature.TOOLS: "call functions",
+    Feature.TOOL_CHOICE: "be told which function to call",
+    Feature.PARALLEL_TOOLS: "be told how many functions to call at once",
+    Feature.IMAGE_DATA: "take images as data",
+    Feature.IMAGE_URI: "take images by their address",
+    Feature.JSON_OBJECT: "be held to a JSON object",
+    Feature.JSON_SCHEMA: "be held to a JSON schema",
+    Feature.LOGPROBS: "give log-probabilities",
+    Feature.TOP_K: "take top_k",
+    Feature.SEED: "take a seed",
+    Feature.PENALTIES: "take penalties",
+    Feature.MANY_STOPS: "take more than four stop texts",
+    Feature.HIGH_TEMPERATURE: "take a temperature above 1",
+}
 
 
 def explain(outcome: Outcome) -> tuple[Reason, ...]:
@@ -176,7 +203,7 @@ def opening_key(outcome: Outcome) -> Hashable | None:
 
 def struck_key(outcome: Outcome) -> Hashable | None:
     """What the deployments left out and why follow from; None when numbers of the request are in it."""
-    return None if outcome.filtered.translate(None, _CONSTANT) else outcome.filtered
+    return None if outcome.filtered.translate(None, _CONSTANT) else (outcome.filtered, outcome.request.needs)
 
 
 def closing_key(outcome: Outcome) -> Hashable | None:
@@ -230,19 +257,11 @@ def _chosen(outcome: Outcome) -> Deployment | None:
 def why_filtered(outcome: Outcome, deployment: Deployment, code: ReasonCode) -> str:
     """Why a filter struck a deployment, as the end of a sentence."""
     request, model, spec = outcome.request, deployment.model, deployment.spec
+    if code in _PLAIN:
+        return _PLAIN[code]
     match code:
-        case ReasonCode.FILTERED_FORCED_MODEL:
-            return "another model is forced"
-        case ReasonCode.FILTERED_TENANT:
-            return "the tenant may not use it"
-        case ReasonCode.FILTERED_REGION:
-            return "it does not run in an allowed region"
-        case ReasonCode.FILTERED_VISION:
-            return "it cannot see images"
-        case ReasonCode.FILTERED_RESPONSE_FORMAT:
-            return "it cannot enforce the response format"
-        case ReasonCode.FILTERED_LOGPROBS:
-            return "it cannot give log-probabilities"
+        case ReasonCode.FILTERED_UNSUPPORTED:
+            return f"it cannot {cannot(spec.lacks & request.needs)}"
         case ReasonCode.FILTERED_TIER:
             least, most = tier_bounds(outcome)
             return f"tier {model.tier} is not within {least} to {most}"
@@ -258,6 +277,12 @@ def why_filtered(outcome: Outcome, deployment: Deployment, code: ReasonCode) -> 
             return f"its expected latency of {spec.expected_latency_s:g} s exceeds {request.latency_budget_s:g} s"
         case _:
             return _why_not_now(outcome, deployment, code)
+
+
+def cannot(lacking: int) -> str:
+    """What is lacking, as it follows "cannot"."""
+    *others, last = (_ABLE[feature] for feature in Feature(lacking))
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _why_not_now(outcome: Outcome, deployment: Deployment, code: ReasonCode) -> str:

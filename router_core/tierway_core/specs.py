@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from tierway_core.policy import BreakerSpec, BudgetSpec, ExperimentSpec, LimitSpec, RuleSpec, TenantSpec
-from tierway_core.types import Complexity
+from tierway_core.types import Complexity, Feature
 
 __all__ = [
     "BASE_CLASSES",
@@ -34,6 +34,8 @@ REGIONS_MOST = 64
 
 BASE_CLASSES = (Complexity.TRIVIAL, Complexity.SIMPLE, Complexity.MODERATE, Complexity.COMPLEX)
 """The classes that set a floor."""
+
+_NOTHING = Feature(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,8 @@ class DeploymentSpec:
     """Names of the limits that each of its requests draws on, such as the provider's."""
     breaker: BreakerSpec | None = None
     """When it is given a rest; None: never."""
+    lacks: Feature = _NOTHING
+    """What it cannot do, whatever its model can."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,10 +1,10 @@
 """The values that the core speaks: complexity classes, reasons, what was found in a text."""
 
 from dataclasses import dataclass
-from enum import IntEnum, StrEnum
+from enum import STRICT, IntEnum, IntFlag, StrEnum
 from typing import NamedTuple
 
-__all__ = ["Breaker", "Complexity", "Features", "Reason", "ReasonCode", "Recovery", "UnroutableKind"]
+__all__ = ["Breaker", "Complexity", "Feature", "Features", "Reason", "ReasonCode", "Recovery", "UnroutableKind"]
 
 
 class Complexity(IntEnum):
@@ -57,6 +57,7 @@ class ReasonCode(IntEnum):
     EXPERIMENT = 30
     STRATEGY = 31
     BUDGET_LOW = 32
+    FILTERED_UNSUPPORTED = 33
 
 
 class Reason(NamedTuple):
@@ -68,6 +69,35 @@ class Reason(NamedTuple):
     """What it is about: a deployment, a model, an agent, a task type; empty when the code says it all."""
     detail: str
     """The same for a person, in one English sentence."""
+
+
+class Feature(IntFlag, boundary=STRICT):
+    """What a request can need of whoever answers it, and a deployment can lack."""
+
+    TOOLS = 1
+    """Functions to call, or their calls and results in the conversation."""
+    TOOL_CHOICE = 2
+    """To be told that it must call a function, or which one."""
+    PARALLEL_TOOLS = 4
+    """To be told whether several functions may be called in one turn."""
+    IMAGE_DATA = 8
+    """Images that come with the request."""
+    IMAGE_URI = 16
+    """Images by their address."""
+    JSON_OBJECT = 32
+    """An answer that is any JSON object."""
+    JSON_SCHEMA = 64
+    """An answer that satisfies a schema."""
+    LOGPROBS = 128
+    """Log-probabilities of the answer's tokens."""
+    TOP_K = 256
+    SEED = 512
+    PENALTIES = 1024
+    """Penalties for presence or frequency."""
+    MANY_STOPS = 2048
+    """More than four stop texts."""
+    HIGH_TEMPERATURE = 4096
+    """A temperature above 1."""
 
 
 class UnroutableKind(StrEnum):

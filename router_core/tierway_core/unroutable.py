@@ -1,13 +1,14 @@
 """Makes the error for a request that nothing may answer: the kind, and the field that could be changed."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from tierway_core.errors import UnroutableError
-from tierway_core.explain import explain, usd
+from tierway_core.explain import cannot, explain, usd
 from tierway_core.filters import FILTERS, tier_bounds
 from tierway_core.outcome import Outcome
 from tierway_core.specs import ModelSpec
-from tierway_core.types import ReasonCode, UnroutableKind
+from tierway_core.types import Feature, ReasonCode, UnroutableKind
 
 __all__ = ["unroutable"]
 
@@ -21,6 +22,23 @@ _KINDS = {
     ReasonCode.FILTERED_RATE_LIMIT: UnroutableKind.RATE_LIMITED,
 }
 """Filters that are to blame alike whatever else is asked for."""
+
+_FIELDS = {
+    Feature.TOOLS: "query.tools",
+    Feature.TOOL_CHOICE: "query.tool_choice",
+    Feature.PARALLEL_TOOLS: "query.tool_choice",
+    Feature.IMAGE_DATA: "query.messages",
+    Feature.IMAGE_URI: "query.messages",
+    Feature.JSON_OBJECT: "query.response_format",
+    Feature.JSON_SCHEMA: "query.response_format",
+    Feature.LOGPROBS: "sampling.top_logprobs",
+    Feature.TOP_K: "sampling.top_k",
+    Feature.SEED: "sampling.seed",
+    Feature.PENALTIES: "sampling",
+    Feature.MANY_STOPS: "sampling.stop",
+    Feature.HIGH_TEMPERATURE: "sampling.temperature",
+}
+"""Where a request asks for what can be lacking."""
 
 
 def unroutable(outcome: Outcome) -> UnroutableError:
@@ -60,6 +78,8 @@ def _blame(outcome: Outcome, furthest: ReasonCode) -> tuple[str, str]:
             return "query.response_format", f"{who} can{negation} enforce a response format"
         case ReasonCode.FILTERED_LOGPROBS:
             return "sampling.top_logprobs", f"{who} can{negation} give log-probabilities"
+        case ReasonCode.FILTERED_UNSUPPORTED:
+            return _blame_need(outcome, who, negation)
         case ReasonCode.FILTERED_TIER:
             return _blame_tier(outcome, who, negation)
         case ReasonCode.FILTERED_COMPLIANCE:
@@ -104,6 +124,18 @@ def _blame_policy(outcome: Outcome, furthest: ReasonCode, who: str, negation: st
             return "", f"{what} within its rate limit"
         case _:
             return "", "the forced model is unavailable" if request.force_model else f"{what} available"
+
+
+def _blame_need(outcome: Outcome, who: str, negation: str) -> tuple[str, str]:
+    """Names what most of those that were struck for it lack; if several things are lacking as often, the first of them."""
+    lacking = Counter(
+        feature
+        for deployment, code in zip(outcome.table.deployments, outcome.filtered, strict=True)
+        if code == ReasonCode.FILTERED_UNSUPPORTED
+        for feature in Feature(outcome.request.needs) & deployment.spec.lacks
+    )
+    feature = max(lacking, key=lambda each: (lacking[each], -each))
+    return _FIELDS[feature], f"{who} can{negation} {cannot(feature)}"
 
 
 def _blame_tier(outcome: Outcome, who: str, negation: str) -> tuple[str, str]:

@@ -20,6 +20,7 @@ from prometheus_client import CollectorRegistry
 from tierway_core import Prefixes
 from tierway_server import banner
 from tierway_server.backends.engines import Engines, Launch, launch_vllm, supervised_engines
+from tierway_server.backends.remote_models import RemoteModels
 from tierway_server.config import (
     Address,
     Config,
@@ -143,8 +144,13 @@ class Process:
             if seat
             else supervised_engines(config, reasons, launch or partial(launch_vllm, environ=environ))
         )
+        self.remote = RemoteModels(config, reasons, environ)
         self.deployments = Deployments(
-            self.table, self.state, self.engines.by_deployment, dict(enumerate(reasons)), owns_state=seat is None
+            self.table,
+            self.state,
+            {**self.engines.by_deployment, **self.remote.by_deployment},
+            dict(enumerate(reasons)),
+            owns_state=seat is None,
         )
         self.metrics.gauge(
             semconv.AVAILABLE, "Whether a deployment can answer.", "deployment", self.deployments.available_by_name
@@ -271,6 +277,7 @@ class Process:
         self.serves.set()
         http = [asyncio.create_task(self._http.run_until_stopped(), name="http")] if self._http is not None else []
         engines = [asyncio.create_task(engine.run(), name=f"engine {engine.name}") for engine in self.engines.all]
+        engines.append(asyncio.create_task(self.remote.run(), name="remote models"))
         watching = [asyncio.create_task(self._watch_readiness(), name="readiness")]
         if self.calibrator is not None:
             watching.append(asyncio.create_task(self.calibrator.keep(self._decider), name="calibration"))

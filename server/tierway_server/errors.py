@@ -2,7 +2,6 @@
 
     TierwayError
     ├── InvalidRequestError            INVALID_FIELD                 a field is wrong; `field` names it
-    │   ├── NotSupportedError          NOT_SUPPORTED                 a field whose behaviour is not built yet
     │   └── ContextTooLongError        CONTEXT_TOO_LONG              the prompt fits no context
     ├── UnknownModelError              MODEL_NOT_FOUND
     ├── UnsatisfiableError             NO_CANDIDATE                  the constraints leave no model
@@ -81,12 +80,6 @@ class InvalidRequestError(TierwayError):
     """A field of the request is wrong."""
 
     reason = "INVALID_FIELD"
-
-
-class NotSupportedError(InvalidRequestError):
-    """A field is set whose behaviour is not built yet."""
-
-    reason = "NOT_SUPPORTED"
 
 
 class ContextTooLongError(InvalidRequestError):

@@ -10,7 +10,7 @@ from tests.server.fleet import HASH, five_tiers
 from tierway.v1 import router_service_pb2 as rpc
 from tierway.v1 import types_pb2 as types
 from tierway_core import Decision, Request, Router, State
-from tierway_server.backends.base import Chunk, FinishReason, TokenLogprob, Usage
+from tierway_server.backends.base import Chunk, FinishReason, TokenLogprob, ToolCall, Usage
 from tierway_server.config import build_table, parse
 from tierway_server.errors import InvalidRequestError, NoDeploymentAvailableError, UnknownModelError
 from tierway_server.flow.events import Attempt, Delta, Event, Finished, Outcome, Started, Timings, Tried
@@ -35,9 +35,31 @@ def events() -> dict[str, Event]:
         "started": Started(decision()),
         "delta": Delta(Chunk("é", 1)),
         "delta_logprobs": Delta(Chunk("Ja", 1, (logprob,))),
+        "delta_tool_calls": Delta(
+            Chunk(
+                "",
+                9,
+                finish_reason=FinishReason.TOOL_CALLS,
+                tool_calls=(ToolCall("call-1", "weather", '{"at": "Köln"}'),),
+            )
+        ),
         "attempt": Tried(attempts[0]),
+        "attempt_broke_off": Tried(
+            Attempt("nano", "nano@nano", Outcome.BROKE_OFF, "ENGINE_LOST", text_characters=17, cost_picousd=4_500_000)
+        ),
         "finished": Finished(
             Usage(300, 100, 5), 123_456_789, Timings(0.000005, 0.25, 1.5), FinishReason.LENGTH, attempts
+        ),
+        "finished_thoughtful": Finished(
+            Usage(300, 100, 50, reasoning_tokens=40),
+            123_456_789,
+            Timings(0.000005, 0.25, 1.5),
+            FinishReason.TOOL_CALLS,
+            attempts[1:],
+            confidence=0.75,
+        ),
+        "finished_cached": Finished(
+            Usage(0, 0, 0), 0, Timings(0.000005, 0.25, 1.5), FinishReason.STOP, attempts[1:], is_cached=True
         ),
     }
 

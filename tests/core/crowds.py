@@ -11,6 +11,7 @@ from tierway_core import (
     BudgetSpec,
     Complexity,
     ExperimentSpec,
+    Feature,
     LimitSpec,
     ModelSpec,
     Prefixes,
@@ -126,6 +127,7 @@ def any_request(random: Random, *, classifier: bool) -> Request:
         "deadline_s": random.choice([1.0, 60.0]),
         "regions": frozenset(random.sample([*REGIONS, "nowhere"], 2)),
         "force_model": "m0",
+        "needs": random.choice([Feature.TOOLS, Feature.TOP_K, Feature.TOOLS | Feature.SEED]),
     }
     stated = {name: value for name, value in rare.items() if random.random() < 0.06}
     if random.random() < 0.4:
@@ -155,6 +157,7 @@ def _any_model(random: Random, name: str) -> ModelSpec:
                 expected_latency_s=random.choice([0.05, 0.1, 1.0]),
                 region=random.choice(REGIONS),
                 weight=random.choice([1.0, 1.0, 2.5]),
+                lacks=random.choice([Feature(0), Feature(0), Feature.TOOLS, Feature.TOP_K | Feature.SEED]),
                 limits=tuple(random.sample(["slow", "other"], random.choice([0, 0, 1, 2]))),
             )
             for place in range(random.randint(1, 5))

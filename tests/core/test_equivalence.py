@@ -17,6 +17,7 @@ from tierway_core import (
     Complexity,
     CoreError,
     ExperimentSpec,
+    Feature,
     Lexicon,
     LimitSpec,
     Prefixes,
@@ -36,6 +37,7 @@ from tierway_core.vocabulary import BUILT_IN, Category
 from tierway_core.weights import LABELS
 
 INT64_MAX = 2**63 - 1
+FEATURES = st.integers(0, (~Feature(0)).value).map(Feature)
 
 EDGES = [
     edge
@@ -103,6 +105,7 @@ def tables(draw: st.DrawFn) -> Table:
                 expected_token_s=draw(st.sampled_from([0.0, 0.02])),
                 region=draw(st.sampled_from(REGIONS)),
                 weight=draw(st.sampled_from([1.0, 1.0, 2.5])),
+                lacks=draw(rarely(FEATURES, Feature(0))),
                 limits=tuple(draw(st.lists(st.sampled_from(LIMITS), unique=True, max_size=2))),
             )
             for place in range(draw(st.integers(1, 3)))
@@ -289,6 +292,7 @@ REQUESTS = st.fixed_dictionaries(
         "regions": rarely(st.frozensets(st.sampled_from([*REGIONS, "nowhere"]), max_size=2), frozenset()),
         "prefix_key": st.sampled_from([0, 1, PREFIX]),
         "sticky_key": st.sampled_from(["", "someone", "é"]),
+        "needs": rarely(FEATURES, Feature(0)),
     }
 )
 

@@ -13,7 +13,7 @@ def test_the_public_names_are_these():
     assert tierway_core.__all__ == [
         "NEVER_NS", "STRATEGIES", "ArmSpec", "Assessment", "Breaker", "BreakerSpec", "BudgetSpec", "CalibrationError",
         "Candidate", "Classifier", "Complexity", "Contribution", "CoreError", "Decision", "Deployment",
-        "DeploymentSpec", "ExperimentSpec", "Features", "InvalidTextError", "Lexicon", "LimitSpec", "ModelSpec",
+        "DeploymentSpec", "ExperimentSpec", "Feature", "Features", "InvalidTextError", "Lexicon", "LimitSpec", "ModelSpec",
         "NoClassifierError", "Prefixes", "Reason", "ReasonCode", "Recovery", "Request", "Router", "RoutingSpec",
         "RuleSpec", "Sharing", "State", "Table", "TableError", "Tenant", "TenantSpec", "UnknownModelError", "UnknownStrategyError",
         "UnknownTaskTypeError", "UnroutableError", "UnroutableKind", "Weights", "WeightsError", "assess",

@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from tests.core.fleets import five_tiers, make_state, make_table
+from tests.core.fleets import five_tiers, make_deployment, make_model, make_state, make_table
 from tests.core.networks import make_classifier
-from tierway_core import Request, Router
+from tierway_core import Feature, Request, Router
 from tierway_core.explain import closing, closing_key, opening, opening_key, struck, struck_key
 
 WORDS = ["plan", "a", "python", "program", "what", "is", "the", "constitution", "image", "proof", "字", "7"]
@@ -14,8 +14,11 @@ WORDS = ["plan", "a", "python", "program", "what", "is", "the", "constitution", 
 
 @pytest.mark.parametrize("learned", [True, False], ids=["learned", "by class"])
 def test_equal_keys_mean_equal_sentences(learned):
-    table = make_table(*five_tiers(), classifier=learned, min_confidence=0.55)
-    router = Router(table, make_state(table, unavailable=[1]), make_classifier())
+    limited = make_model(
+        "limited", 1, 900, deployments=(make_deployment("limited@x", lacks=Feature.TOOLS | Feature.SEED),)
+    )
+    table = make_table(limited, *five_tiers(), classifier=learned, min_confidence=0.55)
+    router = Router(table, make_state(table, unavailable=[2]), make_classifier())
     chance = random.Random(3)
     kept: dict[object, object] = {}
     for _ in range(3000):
@@ -26,6 +29,7 @@ def test_equal_keys_mean_equal_sentences(learned):
             has_image=chance.random() < 0.2,
             force_model=chance.choice(["", "", "t5"]),
             cost_quality=dial,
+            needs=chance.choice([0, 0, Feature.TOOLS, Feature.SEED]),
         )
         decision = router.decide(request)
         for part, key_of in ((opening, opening_key), (struck, struck_key), (closing, closing_key)):

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.core.fleets import five_tiers, make_deployment, make_model, make_table
-from tierway_core import ReasonCode, UnroutableKind
+from tierway_core import Feature, ReasonCode, UnroutableKind
 
 PIN, NONE, LONG, DOWN = (
     UnroutableKind.PIN_UNSATISFIABLE,
@@ -57,6 +57,31 @@ def test_each_cause_has_its_kind_and_its_field(refuse, request_fields, kind, fie
 def test_a_missing_capability_has_its_kind_and_its_field(refuse, request_fields, kind, field):
     error = refuse("hi", make_table(make_model("t1", 1, response_format=False, logprobs=False)), **request_fields)
     assert (error.kind, error.field) == (kind, field)
+
+
+@pytest.mark.parametrize(
+    ("lacks", "needs", "field"),
+    [
+        (Feature.TOOLS, Feature.TOOLS | Feature.SEED, "query.tools"),
+        (Feature.PARALLEL_TOOLS, Feature.TOOLS | Feature.PARALLEL_TOOLS, "query.tool_choice"),
+        (Feature.IMAGE_URI, Feature.IMAGE_URI | Feature.IMAGE_DATA, "query.messages"),
+        (Feature.TOP_K, Feature.TOP_K, "sampling.top_k"),
+    ],
+)
+def test_what_a_deployment_lacks_blames_the_field_that_needs_it(refuse, lacks, needs, field):
+    table = make_table(make_model("t1", 1, deployments=(make_deployment("t1@x", lacks=lacks),)))
+    error = refuse("hi", table, needs=needs)
+    assert (error.kind, error.field) == (NONE, field)
+    forced = refuse("hi", table, needs=needs, force_model="t1")
+    assert (forced.kind, forced.field) == (PIN, field)
+    assert forced.message.startswith("the forced model t1 can not ")
+
+
+def test_the_one_thing_that_most_deployments_lack_is_blamed(refuse):
+    lacking = (Feature.TOP_K, Feature.SEED, Feature.SEED | Feature.HIGH_TEMPERATURE)
+    places = tuple(make_deployment(f"m@{place}", lacks=lacks) for place, lacks in enumerate(lacking))
+    error = refuse("hi", make_table(make_model("m", 1, deployments=places)), needs=~Feature(0))
+    assert (error.field, error.message) == ("sampling.seed", "no model that is otherwise fit can take a seed")
 
 
 def test_a_governance_query_without_its_tier_blames_the_query(refuse):

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from unittest import mock
 
 import grpc
 import httpx
@@ -16,8 +17,9 @@ from tests.server.fleet import Document
 from tests.server.scripted_engine import ScriptedEngine, ScriptedLauncher
 from tierway.v1 import router_service_pb2 as rpc
 from tierway.v1.router_service_pb2_grpc import RouterServiceStub
+from tierway_core import Feature
 from tierway_server.app import Process
-from tierway_server.config import parse
+from tierway_server.config import parse, table
 
 SERVICE = "tierway.v1.RouterService"
 _PATIENCE_S = 10.0
@@ -96,7 +98,9 @@ async def serving(
 ) -> AsyncIterator[RunningServer]:
     """Serve `document` on free ports until the block ends; `ready` waits for every engine."""
     launcher = launcher or ScriptedLauncher()
-    process = Process(parse(document), {}, launch=launcher)
+    # Scripted engines stand for whatever answers, and do what they are told: nothing is to be kept from them.
+    with mock.patch.object(table, "engine_lacks", return_value=Feature(0)):
+        process = Process(parse(document), {}, launch=launcher)
     process.listen()
     stops = ScriptedStops()
     run = asyncio.create_task(process.run(stops), name="server")  # type: ignore[arg-type]  # the same two events

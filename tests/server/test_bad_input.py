@@ -7,6 +7,7 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf import struct_pb2
+from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2
 
 from tests.server.asking import IMAGE, execute, route, stream, turn, user
@@ -32,6 +33,31 @@ def image(**fields: Any) -> rpc.ExecuteRequest:
 
 def form(**fields: Any) -> rpc.ExecuteRequest:
     return rpc.ExecuteRequest(query=pb.Query(prompt="Hi", response_format=pb.ResponseFormat(**fields)))
+
+
+def tools(*names: str, choice: pb.ToolChoice | None = None, **fields: Any) -> rpc.ExecuteRequest:
+    offered = [pb.Tool(name=name, **fields) for name in names]
+    return rpc.ExecuteRequest(query=pb.Query(prompt="Hi", tools=offered, tool_choice=choice))
+
+
+def calls(*turns: pb.Message) -> rpc.ExecuteRequest:
+    return messages(user("Hi"), *turns)
+
+
+def called(*ids: str, name: str = "f", role: pb.Role = pb.ROLE_ASSISTANT) -> pb.Message:
+    return pb.Message(role=role, tool_calls=[pb.ToolCall(id=id_, name=name) for id_ in ids])
+
+
+def result(id_: str, *parts: str | pb.Part, role: pb.Role = pb.ROLE_TOOL) -> pb.Message:
+    message = turn(role, *parts or ("7",))
+    message.tool_call_id = id_
+    return message
+
+
+def schema(**fields: Any) -> struct_pb2.Struct:
+    struct = struct_pb2.Struct()
+    struct.update(fields)
+    return struct
 
 
 def sampling(**fields: Any) -> rpc.ExecuteRequest:
@@ -70,7 +96,34 @@ INVALID_FIELDS: list[tuple[str, str, rpc.ExecuteRequest]] = [
         image(uri="https://a.example/b.png", mime_type="image/png"),
     ),
     ("query.messages[0].parts[1].image.uri", "not https", image(uri="file:///etc/passwd")),
+    ("query.messages[0].tool_calls", "of the user", messages(called("c", role=pb.ROLE_USER))),
+    ("query.messages[1].tool_calls[1].id", "twice", calls(called("c", "c"), result("c"))),
+    ("query.messages[1].tool_calls[0].id", "empty", calls(called(""), user("Hi"))),
+    ("query.messages[1].tool_calls[0].id", "too long", calls(called(MANY), result(MANY))),
+    ("query.messages[1].tool_calls[0].name", "with a space", calls(called("c", name="a b"), result("c"))),
+    ("query.messages[1].tool_calls[1]", "without a result", calls(called("c", "d"), result("c"))),
+    ("query.messages[1].tool_calls[0]", "its result too late", calls(called("c"), user("Hi"), result("c"))),
+    ("query.messages[1].role", "the last one calls", calls(called("c"))),
+    ("query.messages[2].tool_call_id", "of no call", calls(called("c"), result("d"))),
+    ("query.messages[3].tool_call_id", "answered before", calls(called("c"), result("c"), result("c"))),
+    ("query.messages[1].tool_call_id", "before any call", calls(result("c"))),
+    ("query.messages[0].tool_call_id", "of the user", messages(result("c", role=pb.ROLE_USER))),
+    ("query.messages[2].tool_call_id", "absent", calls(called("c"), turn(pb.ROLE_TOOL, "7"))),
+    ("query.messages[2].parts[0].image", "of a tool", calls(called("c"), result("c", IMAGE))),
+    ("query.tools", "too many", tools(*(f"f{place}" for place in range(129)))),
+    ("query.tools[0].name", "empty", tools("")),
+    ("query.tools[0].name", "with a dot", tools("a.b")),
+    ("query.tools[0].name", "too long", tools("f" * 65)),
+    ("query.tools[2].name", "twice", tools("f", "g", "f")),
+    ("query.tools[0].parameters", "no object's", tools("f", parameters=schema(type="string"))),
+    ("query.tools[0].parameters", "not a number", tools("f", parameters=schema(minimum=math.nan))),
+    ("query.tool_choice", "without tools", tools(choice=pb.ToolChoice(mode=pb.TOOL_MODE_AUTO))),
+    ("query.tool_choice", "of no kind", tools("f", choice=pb.ToolChoice(parallel=True))),
+    ("query.tool_choice.mode", "unspecified", tools("f", choice=pb.ToolChoice(mode=pb.TOOL_MODE_UNSPECIFIED))),
+    ("query.tool_choice.name", "unknown", tools("f", choice=pb.ToolChoice(name="g"))),
+    ("query.tool_choice.name", "empty", tools("f", choice=pb.ToolChoice(name=""))),
     ("query.response_format", "of no kind", form()),
+    ("query.response_format.json_schema", "not a number", form(json_schema=schema(minimum=math.inf))),
     ("query.response_format.json_schema", "empty", form(json_schema=struct_pb2.Struct())),
     ("preferences.agent", "too long", execute(agent=MANY)),
     ("preferences.task_type", "unknown", execute(task_type="poetry")),
@@ -85,6 +138,8 @@ INVALID_FIELDS: list[tuple[str, str, rpc.ExecuteRequest]] = [
     ],
     ("preferences.latency_budget", "0", budget(0)),
     ("preferences.latency_budget", "negative", budget(-0.5)),
+    ("preferences.max_cache_age", "negative", execute(max_cache_age=Duration(nanos=-1))),
+    ("preferences.priority", "unknown", execute(priority=17)),
     *[
         (f"preferences.{name}", f"{value}", execute(**{name: value}))
         for name in ("min_compliance", "cost_quality")
@@ -114,13 +169,6 @@ INVALID_FIELDS: list[tuple[str, str, rpc.ExecuteRequest]] = [
 
 # Code, reason, field, request.
 OTHERS: list[tuple[str, str, str, rpc.ExecuteRequest]] = [
-    (
-        "INVALID_ARGUMENT",
-        "NOT_SUPPORTED",
-        "query.tools",
-        rpc.ExecuteRequest(query=pb.Query(prompt="Hi", tools=[pb.Tool(name="f")])),
-    ),
-    ("INVALID_ARGUMENT", "NOT_SUPPORTED", "preferences.allow_escalation", execute(allow_escalation=False)),
     ("INVALID_ARGUMENT", "CONTEXT_TOO_LONG", "query", execute("word " * 20_000)),
     ("INVALID_ARGUMENT", "CONTEXT_TOO_LONG", "query", sampling(max_tokens=2**31 - 1)),
     ("NOT_FOUND", "MODEL_NOT_FOUND", "preferences.force_model", execute(force_model="gpt-0")),
@@ -250,7 +298,7 @@ async def test_bytes_that_are_no_message_are_refused_with_details(
 
 
 @pytest.mark.parametrize("method", ["Route", "Execute", "Stream"])
-@pytest.mark.parametrize("key", ["x-request-id", "tierway-tenant"])
+@pytest.mark.parametrize("key", ["x-request-id", "tierway-tenant", "tierway-priority"])
 async def test_malformed_metadata_is_named(shared_server: RunningServer, method: str, key: str) -> None:
     make: Callable[..., Any] = {"Route": route, "Execute": execute, "Stream": stream}[method]
     call = getattr(shared_server.router, method)(make(), metadata=((key, "not a name"),))

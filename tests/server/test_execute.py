@@ -3,6 +3,7 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf import struct_pb2
 
 from tests.server.asking import IMAGE, execute, stream, text_of, turn, user
 from tests.server.conftest import Serve
@@ -12,7 +13,19 @@ from tests.server.running import RunningServer, until
 from tests.server.scripted_engine import CACHED_INPUT_TOKENS, INPUT_TOKENS
 from tierway.v1 import router_service_pb2 as rpc
 from tierway.v1 import types_pb2 as pb
-from tierway_server.backends.base import Chunk, FinishReason, Role, TokenLogprob, Usage
+from tierway_server.backends.base import (
+    Chunk,
+    FinishReason,
+    Image,
+    Message,
+    Role,
+    TokenLogprob,
+    Tool,
+    ToolCall,
+    ToolMode,
+    Tools,
+    Usage,
+)
 from tierway_server.errors import (
     ContextTooLongError,
     EngineLostError,
@@ -20,6 +33,8 @@ from tierway_server.errors import (
     NotReadyError,
     StreamBrokenError,
 )
+from tierway_server.flow.priority import Priority
+from tierway_server.rpc.router_service import RouterService
 
 ANSWERED = pb.ATTEMPT_OUTCOME_ANSWERED
 FELL_BACK = pb.ATTEMPT_OUTCOME_FELL_BACK
@@ -95,11 +110,84 @@ async def test_the_engine_is_told_the_whole_conversation(server: RunningServer) 
 
 async def test_an_image_is_never_left_out_in_silence(server: RunningServer) -> None:
     """Either the engine sees it, or the caller hears that nobody will look at it."""
-    call = server.router.Execute(rpc.ExecuteRequest(query=pb.Query(messages=[user("What is this?", IMAGE)])))
-    if await call.code() is grpc.StatusCode.OK:
-        assert repr(IMAGE.image.data)[2:-1] in repr(server.engine("premium").started[0])
-    else:
-        assert (await refused(call)).reason == "NOT_SUPPORTED"
+    by_address = pb.Part(image=pb.Image(uri="https://a.example/b.png"))
+    query = pb.Query(messages=[user("What is", IMAGE, "and", by_address)])
+    await server.router.Execute(rpc.ExecuteRequest(query=query))
+    [told] = server.engine("premium").started[0].messages
+    data = Image(data=IMAGE.image.data, mime_type="image/png")
+    assert told.parts == ("What is", data, "and", Image(uri="https://a.example/b.png"))
+    assert told.text == "What is\nand"
+
+
+async def test_the_engine_is_told_of_tools_and_what_has_come_of_them(server: RunningServer) -> None:
+    parameters = struct_pb2.Struct()
+    parameters.update({"type": "object", "properties": {"at": {"type": "string", "maxLength": 80}}})
+    query = pb.Query(
+        messages=[
+            user("How warm is it?"),
+            pb.Message(
+                role=pb.ROLE_ASSISTANT, tool_calls=[pb.ToolCall(id="c-1", name="weather", arguments='{"at": "Köln"}')]
+            ),
+            pb.Message(role=pb.ROLE_TOOL, tool_call_id="c-1", parts=[pb.Part(text="7")]),
+        ],
+        tools=[pb.Tool(name="weather", description="The weather", parameters=parameters)],
+        tool_choice=pb.ToolChoice(mode=pb.TOOL_MODE_REQUIRED, parallel=False),
+    )
+    await server.router.Execute(rpc.ExecuteRequest(query=query))
+    [told] = server.engine().started
+    assert told.messages[1:] == (
+        Message(Role.ASSISTANT, "", tool_calls=(ToolCall("c-1", "weather", '{"at": "Köln"}'),)),
+        Message(Role.TOOL, "7", tool_call_id="c-1"),
+    )
+    schema = {"type": "object", "properties": {"at": {"type": "string", "maxLength": 80}}}
+    weather = Tool(name="weather", description="The weather", parameters=schema)
+    assert told.tools == Tools(tools=(weather,), mode=ToolMode.REQUIRED, parallel=False)
+
+
+async def test_calls_of_the_model_come_whole(server: RunningServer) -> None:
+    calls = (ToolCall("c-1", "weather", '{"at": "Köln"}'), ToolCall("c-2", "time", "{}"))
+    usage = Usage(11, 4, 9, reasoning_tokens=3)
+    for _ in range(2):
+        server.engine().script(
+            "Let me see.", Chunk("", 8, finish_reason=FinishReason.TOOL_CALLS, usage=usage, tool_calls=calls)
+        )
+    reply = await server.router.Execute(execute())
+    assert [(call.id, call.name, call.arguments) for call in reply.tool_calls] == [
+        ("c-1", "weather", '{"at": "Köln"}'),
+        ("c-2", "time", "{}"),
+    ]
+    assert (reply.text, reply.finish_reason) == ("Let me see.", pb.FINISH_REASON_TOOL_CALLS)
+    assert reply.usage.reasoning_tokens == 3
+    events = await server.stream(stream())
+    assert [list(event.delta.tool_calls) for event in events if event.delta.tool_calls] == [list(reply.tool_calls)]
+    assert text_of(events) == "Let me see."
+
+
+@pytest.mark.parametrize(
+    ("metadata", "preferred", "priority"),
+    [
+        ((), {}, Priority.NORMAL),
+        ((("tierway-priority", "batch"),), {}, Priority.BATCH),
+        ((("tierway-priority", "batch"),), {"priority": pb.PRIORITY_INTERACTIVE}, Priority.INTERACTIVE),
+    ],
+)
+async def test_a_request_s_own_priority_stands_above_that_of_the_metadata(
+    server: RunningServer,
+    monkeypatch: pytest.MonkeyPatch,
+    metadata: tuple[tuple[str, str], ...],
+    preferred: dict[str, pb.Priority],
+    priority: Priority,
+) -> None:
+    seen = []
+    make = RouterService._job
+
+    def record(self: RouterService, *args: Any) -> Any:
+        seen.append(make(self, *args))
+        return seen[-1]
+
+    monkeypatch.setattr(RouterService, "_job", record)
+    await server.router.Execute(execute(**preferred), metadata=metadata)
+    assert [job.priority for job in seen] == [priority]
 
 
 class TestFallback:

@@ -1,10 +1,12 @@
-"""Nothing is accepted and ignored: every field of every request changes the outcome, or is refused as not supported.
+"""Nothing is accepted and ignored: every field of every request changes the outcome, or is refused.
 
-The fields are read from the descriptors, so that a new one fails here until someone has proved what it does.
+What only says how an answer is got changes no decision; what it does to answers is proved where it is done, here that it gets there. The
+fields are read from the descriptors, so that a new one fails here until someone has proved what it does.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,6 +22,7 @@ from tests.server.refusal import refusal_of
 from tests.server.running import RunningServer
 from tierway.v1 import router_service_pb2 as rpc
 from tierway.v1 import types_pb2 as pb
+from tierway_server.rpc.router_service import RouterService
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -34,11 +37,13 @@ class Proof:
     after: Fields
     refused_as: str = ""
     """The ErrorInfo reason that `after` must be refused with; empty: it has to be served."""
+    is_idle: bool = False
+    """Whether they come out alike after all: the field is nothing to what is only decided."""
 
 
-def _schema() -> Struct:
+def _schema(**more: Any) -> Struct:
     schema = Struct()
-    schema.update({"type": "object"})
+    schema.update({"type": "object", **more})
     return schema
 
 
@@ -62,8 +67,19 @@ def _sampling(**sampling: Any) -> Proof:
     return Proof(after={"sampling": sampling})
 
 
-def _unsupported(**fields: Any) -> Proof:
-    return Proof(after=fields, refused_as="NOT_SUPPORTED")
+def _tool(choice: Fields | None = None, **changes: Any) -> Fields:
+    """A query with one tool."""
+    tool = {"name": "f", "description": "g", "parameters": _schema(), **changes}
+    return {"query": {"prompt": TRIVIAL, "tools": [tool], **({"tool_choice": choice} if choice else {})}}
+
+
+def _called(tool_call_id: str = "c", **changes: Any) -> Fields:
+    """A conversation in which a tool was called."""
+    return _messages(
+        _turn(pb.ROLE_USER, {"text": TRIVIAL}),
+        {"role": pb.ROLE_ASSISTANT, "tool_calls": [{"id": "c", "name": "f", "arguments": "{}", **changes}]},
+        {**_turn(pb.ROLE_TOOL, {"text": "7"}), "tool_call_id": tool_call_id},
+    )
 
 
 _TURN = _messages(_turn(pb.ROLE_USER, {"text": COMPLEX}), _turn(pb.ROLE_USER, {"text": TRIVIAL}))
@@ -90,9 +106,23 @@ QUERY_PROOFS: dict[str, Proof] = {
         after=_image(data=b"\x89PNG", mime_type="text/html"),
         refused_as="INVALID_FIELD",
     ),
-    "query.tools[].name": _unsupported(query={"prompt": TRIVIAL, "tools": [{"name": "f"}]}),
-    "query.tools[].description": _unsupported(query={"prompt": TRIVIAL, "tools": [{"description": "f"}]}),
-    "query.tools[].parameters": _unsupported(query={"prompt": TRIVIAL, "tools": [{"parameters": _schema()}]}),
+    # What is called has its result: neither changes alone. test_execute.py shows that models are told of both.
+    "query.messages[].tool_calls[].id": Proof(
+        before=_called(), after=_called(id="d" * 129), refused_as="INVALID_FIELD"
+    ),
+    "query.messages[].tool_call_id": Proof(before=_called(), after=_called("d"), refused_as="INVALID_FIELD"),
+    "query.messages[].tool_calls[].name": Proof(before=_called(), after=_called(name="f" * 40)),
+    "query.messages[].tool_calls[].arguments": Proof(
+        before=_called(), after=_called(arguments='{"of": "a word or two"}')
+    ),
+    "query.tools[].name": Proof(before=_tool(), after=_tool(name="f" * 40)),
+    "query.tools[].description": Proof(before=_tool(), after=_tool(description=COMPLEX)),
+    "query.tools[].parameters": Proof(before=_tool(), after=_tool(parameters=_schema(title=COMPLEX))),
+    "query.tool_choice.mode": Proof(before=_tool(), after=_tool({"mode": pb.TOOL_MODE_REQUIRED})),
+    "query.tool_choice.name": Proof(before=_tool(), after=_tool({"name": "f"})),
+    "query.tool_choice.parallel": Proof(
+        before=_tool({"mode": pb.TOOL_MODE_AUTO}), after=_tool({"mode": pb.TOOL_MODE_AUTO, "parallel": False})
+    ),
     "query.response_format.json_object": Proof(
         after={"query": {"prompt": TRIVIAL, "response_format": {"json_object": {}}}}
     ),
@@ -112,7 +142,11 @@ QUERY_PROOFS: dict[str, Proof] = {
     # Where there is a classifier to turn it, test_learned_routing.py turns it.
     "preferences.cost_quality": Proof(after={"preferences": {"cost_quality": 0.5}}, refused_as="CLASSIFIER_OFF"),
     "preferences.allow_fallback": _preferring(allow_fallback=False),
-    "preferences.allow_escalation": _unsupported(query={"prompt": TRIVIAL}, preferences={"allow_escalation": True}),
+    "preferences.allow_escalation": _preferring(allow_escalation=True),
+    "preferences.allow_takeover": _preferring(allow_takeover=False),
+    "preferences.allow_hedging": _preferring(allow_hedging=True),
+    "preferences.max_cache_age": _preferring(max_cache_age=Duration(seconds=60)),
+    "preferences.priority": _preferring(priority=pb.PRIORITY_BATCH),
     "preferences.expected_constitution_hash": Proof(
         after={"preferences": {"expected_constitution_hash": "0" * 16}}, refused_as="CONSTITUTION_MISMATCH"
     ),
@@ -132,19 +166,32 @@ QUERY_PROOFS: dict[str, Proof] = {
     "request_id": Proof(after={"request_id": "after"}),
 }
 
-# How tokens are sampled is nothing to a decision: there these are checked, as the contract says.
-_CHECKED = {
-    "sampling.temperature": {"temperature": 3.0},
-    "sampling.top_p": {"top_p": 2.0},
-    "sampling.top_k": {"top_k": -1},
-    "sampling.stop[]": {"stop": [""]},
-    "sampling.seed": {"seed": -1},
-    "sampling.presence_penalty": {"presence_penalty": 3.0},
-    "sampling.frequency_penalty": {"frequency_penalty": 3.0},
+# How tokens are sampled and how the answer is got is nothing to a decision: there these are checked, as the contract says.
+_CHECKED: dict[str, Fields] = {
+    "query.tool_choice.mode": _tool({"mode": 17}),
+    "query.tool_choice.name": _tool({"name": "g"}),
+    "preferences.max_cache_age": {"preferences": {"max_cache_age": Duration(seconds=-1)}},
+    "preferences.priority": {"preferences": {"priority": 17}},
+    "sampling.temperature": {"sampling": {"temperature": 3.0}},
+    "sampling.top_p": {"sampling": {"top_p": 2.0}},
+    "sampling.top_k": {"sampling": {"top_k": -1}},
+    "sampling.stop[]": {"sampling": {"stop": [""]}},
+    "sampling.seed": {"sampling": {"seed": -1}},
+    "sampling.presence_penalty": {"sampling": {"presence_penalty": 3.0}},
+    "sampling.frequency_penalty": {"sampling": {"frequency_penalty": 3.0}},
 }
-ROUTE_PROOFS = QUERY_PROOFS | {
-    path: Proof(after={"sampling": bad}, refused_as="INVALID_FIELD") for path, bad in _CHECKED.items()
-}
+# Of a truth value there is nothing to check.
+_IDLE = (
+    "query.tool_choice.parallel",
+    "preferences.allow_escalation",
+    "preferences.allow_takeover",
+    "preferences.allow_hedging",
+)
+ROUTE_PROOFS = (
+    QUERY_PROOFS
+    | {path: Proof(after=bad, refused_as="INVALID_FIELD") for path, bad in _CHECKED.items()}
+    | {path: replace(QUERY_PROOFS[path], is_idle=True) for path in _IDLE}
+)
 
 
 def _in_batch(proof: Proof) -> Proof:
@@ -158,22 +205,11 @@ def _complete(fields: Fields) -> Fields:
     return {"query": {"prompt": TRIVIAL}, "request_id": "before", **fields}
 
 
-# Route decides on images; what answers cannot look at them yet, and says so.
-_IMAGE = "query.messages[].parts[].image"
-ANSWER_PROOFS = {
-    **QUERY_PROOFS,
-    f"{_IMAGE}.data": replace(QUERY_PROOFS[f"{_IMAGE}.data"], refused_as="NOT_SUPPORTED"),
-    f"{_IMAGE}.uri": replace(QUERY_PROOFS[f"{_IMAGE}.uri"], refused_as="NOT_SUPPORTED"),
-    f"{_IMAGE}.mime_type": replace(
-        QUERY_PROOFS[f"{_IMAGE}.mime_type"], before=_messages(_turn(pb.ROLE_USER, {"text": TRIVIAL}))
-    ),
-}
-
 PROOFS: dict[str, dict[str, Proof]] = {
     "Route": ROUTE_PROOFS,
     "Explain": ROUTE_PROOFS | {"max_features": Proof(after={"max_features": 101}, refused_as="INVALID_FIELD")},
-    "Execute": ANSWER_PROOFS,
-    "Stream": ANSWER_PROOFS,
+    "Execute": QUERY_PROOFS,
+    "Stream": QUERY_PROOFS,
     "RouteBatch": {
         **{f"requests[].{path}": _in_batch(proof) for path, proof in ROUTE_PROOFS.items()},
         "include_reasons": Proof(
@@ -210,29 +246,40 @@ async def test_every_field_has_a_proof_and_every_proof_a_field(method: str) -> N
     assert sorted(leaves(request_type(method).DESCRIPTOR)) == sorted(PROOFS[method])
 
 
+@pytest.fixture(scope="module")
+def jobs() -> Iterator[list[Any]]:
+    """What answers are got by, in order."""
+    seen: list[Any] = []
+    make = RouterService._job
+
+    def record(self: RouterService, *args: Any) -> Any:
+        seen.append(make(self, *args))
+        return seen[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RouterService, "_job", record)
+        yield seen
+
+
 @pytest.mark.parametrize(("method", "path"), [(method, path) for method, proofs in PROOFS.items() for path in proofs])
 async def test_the_field_changes_the_outcome_or_is_refused(
-    shared_server: RunningServer, method: str, path: str
+    shared_server: RunningServer, jobs: list[Any], method: str, path: str
 ) -> None:
     proof = PROOFS[method][path]
     before, after = proof.before, proof.after
     if method in ("Route", "Explain", "Execute", "Stream"):
         before, after = _complete(before), _complete(after)
     kind = request_type(method)
-    was = await outcome(shared_server, method, kind(**before))
-    assert was == await outcome(shared_server, method, kind(**before))
+    was = await outcome(shared_server, jobs, method, kind(**before))
+    assert was == await outcome(shared_server, jobs, method, kind(**before))
     assert not isinstance(was, Refused)
-    now = await outcome(shared_server, method, kind(**after))
-    assert now != was
+    now = await outcome(shared_server, jobs, method, kind(**after))
+    assert (now == was) is proof.is_idle
     assert (now.reason if isinstance(now, Refused) else "") == proof.refused_as
     if isinstance(now, Refused) and method != "ListModels":
         # What was refused is at the field, or what holds it.
         assert now.field
-        assert (
-            path.removeprefix("requests[].")
-            .replace("[]", "")
-            .startswith(now.field.replace("[0]", "").replace("[1]", ""))
-        )
+        assert path.removeprefix("requests[].").replace("[]", "").startswith(re.sub(r"\[\d+\]", "", now.field))
     await shared_server.until_idle()
 
 
@@ -244,8 +291,9 @@ class Refused:
     field: str
 
 
-async def outcome(server: RunningServer, method: str, request: Message) -> object:
+async def outcome(server: RunningServer, jobs: list[Any], method: str, request: Message) -> object:
     """All that a request brings about, without what differs each time."""
+    jobs.clear()
     started = {name: len(engine.started) for name, engine in server.launcher.engines.items()}
     call = getattr(server.router, method)(request)
     try:
@@ -263,7 +311,8 @@ async def outcome(server: RunningServer, method: str, request: Message) -> objec
         return Refused(failed.reason, failed.field)
     for reply in replies:
         _forget(reply)
-    return [*map(str, replies), *map(str, generations)]
+    got_by = [(job.allow_takeover, job.hedges, job.escalates, job.max_cache_age_s, job.priority) for job in jobs]
+    return [*map(str, replies), *map(str, generations), *got_by]
 
 
 def _forget(message: Message) -> None:

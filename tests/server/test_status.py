@@ -19,7 +19,6 @@ from tierway_server.errors import (
     ConstitutionMismatchError,
     CostCeilingError,
     InvalidRequestError,
-    NotSupportedError,
     QueueFullError,
     RateLimitedError,
     TierwayError,
@@ -33,7 +32,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 MAX_TRAILERS_BYTES = 4_096
 
 CODES = {
-    "INVALID_ARGUMENT": {"INVALID_FIELD", "NOT_SUPPORTED", "CONTEXT_TOO_LONG"},
+    "INVALID_ARGUMENT": {"INVALID_FIELD", "CONTEXT_TOO_LONG"},
     "NOT_FOUND": {"MODEL_NOT_FOUND", "DEPLOYMENT_NOT_FOUND"},
     "PERMISSION_DENIED": {"TENANT_RESTRICTED"},
     "RESOURCE_EXHAUSTED": {"RATE_LIMITED", "BUDGET_EXHAUSTED"},
@@ -111,7 +110,6 @@ async def test_only_what_may_succeed_elsewhere_falls_back(kind: type[TierwayErro
     ("error", "detail"),
     [
         (InvalidRequestError("no", field="query"), "BadRequest"),
-        (NotSupportedError("no", field="query.tools"), "BadRequest"),
         (UnknownModelError("no", metadata={"model": "x"}), "ResourceInfo"),
         (ConstitutionMismatchError("no"), "PreconditionFailure"),
         (CostCeilingError("no"), "PreconditionFailure"),

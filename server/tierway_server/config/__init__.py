@@ -9,9 +9,10 @@ from tierway_server.config.classifier import calibration_path, load_weights
 from tierway_server.config.engines import EMBEDDED, EngineConfig, RestartConfig
 from tierway_server.config.loader import default_path, load, parse, redacted
 from tierway_server.config.model import Config
-from tierway_server.config.models import ENGINE_PROVIDER, DeploymentConfig, ModelConfig, ProviderConfig
+from tierway_server.config.models import ENGINE_PROVIDER, DeploymentConfig, ModelConfig
 from tierway_server.config.price import PriceConfig
 from tierway_server.config.problems import ConfigError, Problem
+from tierway_server.config.providers import FeatureName, ProviderConfig
 from tierway_server.config.references import ReferenceUnresolvedError, resolve_secret, resolve_weights
 from tierway_server.config.routing import (
     ClassifierConfig,
@@ -36,6 +37,7 @@ __all__ = [
     "DeploymentConfig",
     "EngineConfig",
     "ExpectedOutputConfig",
+    "FeatureName",
     "FloorsConfig",
     "GovernanceConfig",
     "LimitsConfig",

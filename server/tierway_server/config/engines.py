@@ -76,6 +76,10 @@ class EngineConfig(Section):
     coalesce_window_s: Annotated[float, Field(ge=0, le=1)] = 0.05
     """Longest wait, in seconds, for further tokens before a delta is sent; the first goes out at once; 0 sends each alone."""
 
+    tool_parser: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,64}$")] | None = None
+    """How the model writes that it calls a function: a name of vLLM's own parsers, such as `hermes`; its chat template must know tools.
+    Default: it cannot call functions, and requests with tools go elsewhere."""
+
     tensor_parallel_size: Annotated[int, Field(ge=1, le=1_024)] = 1
     """GPUs that share the weights."""
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tierway_server.config.engines import EngineConfig
-from tierway_server.config.models import DeploymentConfig, ModelConfig, ProviderConfig
+from tierway_server.config.models import DeploymentConfig, ModelConfig
 from tierway_server.config.policy import BreakerConfig, BudgetConfig, RateLimitConfig, TenantConfig
+from tierway_server.config.providers import ProviderConfig
 from tierway_server.config.routing import RoutingConfig
 from tierway_server.config.section import Items, Name, Section
 from tierway_server.config.server import ConstitutionConfig, ServerConfig

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 
-from tierway_core import Complexity, DeploymentSpec, ModelSpec, RoutingSpec, Table, TableError
+from tierway_core import Complexity, DeploymentSpec, Feature, ModelSpec, RoutingSpec, Table, TableError
 from tierway_core.diversity import Chain, Source, diversity
+from tierway_server.config.engines import EngineConfig
 from tierway_server.config.model import Config
 from tierway_server.config.models import ENGINE_PROVIDER, DeploymentConfig, ModelConfig
 from tierway_server.config.policy_specs import (
@@ -103,7 +104,14 @@ def _deployment(config: Config, model: ModelConfig, deployment: DeploymentConfig
         availability=deployment.availability,
         limits=deployment.limits,
         breaker=breaker_spec(config.breaker, deployment.breaker),
+        lacks=Feature(0) if deployment.engine is None else engine_lacks(config.engines[deployment.engine]),
     )
+
+
+def engine_lacks(engine: EngineConfig) -> Feature:
+    """What an engine of this process cannot do: it reads text only, and what it calls it chooses itself."""
+    lacks = Feature.IMAGE_DATA | Feature.IMAGE_URI | Feature.TOOL_CHOICE | Feature.PARALLEL_TOOLS
+    return lacks if engine.tool_parser else lacks | Feature.TOOLS
 
 
 def _routing(config: Config) -> RoutingSpec:

@@ -15,7 +15,7 @@ from typing import Any
 
 from tierway_core import Decision, Table
 from tierway_core.specs import ModelSpec
-from tierway_server.backends.base import Chunk, CostCeiling, Generation, Message, Sampling
+from tierway_server.backends.base import Chunk, CostCeiling, Generation, Message, Sampling, Tools
 from tierway_server.errors import (
     BudgetExhaustedError,
     InternalError,
@@ -26,6 +26,7 @@ from tierway_server.errors import (
 )
 from tierway_server.flow.admission import Admission
 from tierway_server.flow.events import Attempt, Delta, Event, Finished, Outcome, Started, Timings, Tried
+from tierway_server.flow.priority import Priority
 from tierway_server.flow.tries import price_picousd
 from tierway_server.telemetry.metrics import Metrics
 
@@ -53,6 +54,17 @@ class Job:
     """When its time is over, on the server's clock."""
     decided_s: float
     """When the decision had been taken, on the server's clock."""
+    tools: Tools | None = None
+    """What the model may call."""
+    allow_takeover: bool = True
+    """Whether another deployment may go on where one broke off."""
+    hedges: bool | None = None
+    """Whether a second deployment may be asked at the same time; None: as configured."""
+    escalates: bool | None = None
+    """Whether a weak answer may be asked again one tier up; None: as configured."""
+    max_cache_age_s: float | None = None
+    """How old a kept answer may be; 0: it is neither looked up nor kept; None: as configured."""
+    priority: Priority = Priority.NORMAL
 
 
 class Answerer:
@@ -130,6 +142,7 @@ class Answerer:
             max_tokens=job.max_tokens,
             cost_ceiling=ceiling,
             json_schema=job.json_schema,
+            tools=job.tools,
         )
 
     def _settle(

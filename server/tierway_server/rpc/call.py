@@ -10,18 +10,30 @@ import grpc
 
 from tierway_server.errors import InvalidRequestError
 from tierway_server.flow.ids import uuid7
+from tierway_server.flow.priority import Priority
 from tierway_server.rpc.status import Metadata
 from tierway_server.telemetry import semconv
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
 _NAME = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_PRIORITIES = {priority.name.lower(): priority for priority in Priority}
 
 
 class Call:
     """An RPC. Belongs to its handler's task."""
 
-    __slots__ = ("_request_id", "arrived_s", "code", "context", "limit_s", "remaining_s", "tenant", "trailers")
+    __slots__ = (
+        "_request_id",
+        "arrived_s",
+        "code",
+        "context",
+        "limit_s",
+        "priority",
+        "remaining_s",
+        "tenant",
+        "trailers",
+    )
 
     def __init__(self, context: Context, arrived_s: float) -> None:
         self.context = context
@@ -37,6 +49,8 @@ class Call:
         """What ends the call, whether it succeeds or fails."""
         self.tenant = ""
         """Who asks; empty when nobody says so."""
+        self.priority = Priority.NORMAL
+        """How urgent the metadata say that it is; a request may say otherwise."""
         self._request_id = ""
 
     @property
@@ -49,25 +63,33 @@ class Call:
         return self._request_id
 
     def identify(self, stated: str) -> None:
-        """Take the ids that came with the request: its own, which comes back in the trailing metadata, and the tenant's.
+        """Take what came with the request: its id, which comes back in the trailing metadata, the tenant's, and its priority.
 
         A tenant that metadata names counts while no authentication is configured.
 
         Raises:
-            InvalidRequestError: one of them is none.
+            InvalidRequestError: one of them is wrong.
 
         """
-        tenant = named = ""
+        tenant = named = priority = ""
         for key, value in self.context.invocation_metadata() or ():  # read once: grpc makes the tuple anew each time
             if key == semconv.TENANT_KEY:
                 tenant = value if isinstance(value, str) else ""
             elif key == semconv.REQUEST_ID_KEY:
                 named = value if isinstance(value, str) else ""
+            elif key == semconv.PRIORITY_KEY:
+                priority = value if isinstance(value, str) else ""
         self.tenant = _checked(tenant, f"metadata.{semconv.TENANT_KEY}")
         if stated:
             self._request_id = _checked(stated, "request_id")
         else:
             self._request_id = _checked(named, f"metadata.{semconv.REQUEST_ID_KEY}") or uuid7()
+        if priority:
+            if priority not in _PRIORITIES:
+                raise InvalidRequestError(
+                    f"must be one of {', '.join(_PRIORITIES)}", field=f"metadata.{semconv.PRIORITY_KEY}"
+                )
+            self.priority = _PRIORITIES[priority]
         # At the end of the call: initial metadata of its own would be one more message.
         self.trailers += ((semconv.REQUEST_ID_KEY, self._request_id),)
         self.context.set_trailing_metadata(self.trailers)

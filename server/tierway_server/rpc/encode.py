@@ -10,7 +10,7 @@ from google.protobuf.duration_pb2 import Duration
 from tierway.v1 import router_service_pb2 as router_pb
 from tierway.v1 import types_pb2 as types_pb
 from tierway_core import Decision, Reason, Table, explain
-from tierway_server.backends.base import TokenLogprob, Usage
+from tierway_server.backends.base import TokenLogprob, ToolCall, Usage
 from tierway_server.flow.events import Attempt, Delta, Event, Finished, Started, Timings, Tried
 
 PICO = 1e-12
@@ -206,6 +206,8 @@ def event_message(
             delta = router_pb.StreamDelta(text=chunk.text, token_count=chunk.token_count)
             if chunk.logprobs:
                 delta.logprobs.extend(logprob_messages(chunk.logprobs))
+            if chunk.tool_calls:
+                delta.tool_calls.extend(tool_call_messages(chunk.tool_calls))
             return router_pb.StreamResponse(delta=delta)
         case Started(decision):
             started = router_pb.StreamStarted(constitution_hash=constitution_hash, request_id=request_id)
@@ -264,6 +266,11 @@ def logprob_messages(logprobs: Iterable[TokenLogprob]) -> Iterable[types_pb.Toke
     for entry in logprobs:
         top = [types_pb.TopLogprob(token=token, logprob=logprob) for token, logprob in entry.top]
         yield types_pb.TokenLogprob(token=entry.token, logprob=entry.logprob, top=top)
+
+
+def tool_call_messages(calls: Iterable[ToolCall]) -> Iterable[types_pb.ToolCall]:
+    """What the model called."""
+    return (types_pb.ToolCall(id=call.id, name=call.name, arguments=call.arguments) for call in calls)
 
 
 def duration(seconds: float) -> Duration:

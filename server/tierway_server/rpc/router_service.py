@@ -12,7 +12,7 @@ import grpc
 
 from tierway.v1 import router_service_pb2 as pb
 from tierway_core import Decision, Table
-from tierway_server.errors import InternalError, InvalidRequestError, NotSupportedError, TierwayError
+from tierway_server.errors import InternalError, InvalidRequestError, TierwayError
 from tierway_server.flow.answer import Answerer, Job
 from tierway_server.flow.decide import Decider
 from tierway_server.flow.drain import Drain
@@ -151,6 +151,7 @@ class RouterService:
                     case Delta(chunk):
                         texts.append(chunk.text)
                         reply.logprobs.extend(encode.logprob_messages(chunk.logprobs))
+                        reply.tool_calls.extend(encode.tool_call_messages(chunk.tool_calls))
                     case Started(decision):
                         reply.decision.MergeFromString(self._decisions.encode(decision, job.id))
                     case Finished():
@@ -194,10 +195,8 @@ class RouterService:
         return (await self._fleet.stats()).SerializeToString()
 
     def _job(self, wanted: Asked, call: Call) -> Job:
-        decision = self._decider.decide(wanted.core, wanted.expected_constitution_hash)
-        if wanted.core.has_image:
-            # Decided first: a fleet without vision says so itself.
-            raise NotSupportedError("images are not passed on to models yet", field="query.messages")
+        preferences = wanted.preferences
+        decision = self._decider.decide(wanted.core, preferences.expected_constitution_hash)
         return Job(
             id=uuid7(),
             decision=decision,
@@ -205,11 +204,17 @@ class RouterService:
             prefix_keys=(wanted.core.prefix_key, next_prefix_key(wanted.messages)),
             sampling=wanted.sampling,
             max_tokens=wanted.sampling.max_tokens or self._default_max_tokens,
-            max_cost_picousd=wanted.max_cost_picousd,
+            max_cost_picousd=preferences.max_cost_picousd,
             json_schema=wanted.json_schema,
             arrived_s=call.arrived_s,
             give_up_s=call.arrived_s + call.limit_s,
             decided_s=self._clock(),
+            tools=wanted.tools,
+            allow_takeover=preferences.allow_takeover,
+            hedges=preferences.hedges,
+            escalates=preferences.escalates,
+            max_cache_age_s=preferences.max_cache_age_s,
+            priority=preferences.priority or call.priority,
         )
 
     async def _events(self, job: Job, call: Call) -> AsyncGenerator[Event, None]:

@@ -43,5 +43,6 @@ BUDGET_RESERVED_USD: Final = "tierway_budget_reserved_usd"
 
 REQUEST_ID_KEY: Final = "x-request-id"
 TENANT_KEY: Final = "tierway-tenant"
+PRIORITY_KEY: Final = "tierway-priority"
 CONSTITUTION_KEY: Final = "tierway-constitution-hash"
 ERROR_DOMAIN: Final = "tierway"

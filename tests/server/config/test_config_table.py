@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tierway_core import Complexity
+from tierway_core import Complexity, Feature
 from tierway_server.config import build_table, parse
 from tierway_server.config.price import picousd_per_token
 
@@ -37,6 +37,16 @@ def test_engine_bounds_the_context_and_tier_sets_the_latency(small):
     first, second = (each.spec for each in build_table(parse(small)).deployments)
     assert (first.provider, first.context_tokens, first.expected_latency_s) == ("vllm", 2048, 0.05)
     assert (second.provider, second.context_tokens, second.expected_latency_s) == ("groq", 32768, 0.2)
+
+
+def test_an_engine_lacks_what_it_cannot_read_and_a_provider_nothing_by_itself(small):
+    engine, provider = (each.spec.lacks for each in build_table(parse(small)).deployments)
+    assert (
+        engine == Feature.IMAGE_DATA | Feature.IMAGE_URI | Feature.TOOLS | Feature.TOOL_CHOICE | Feature.PARALLEL_TOOLS
+    )
+    assert provider == Feature(0)
+    small["engines"]["tiny"] |= {"tool_parser": "hermes"}
+    assert Feature.TOOLS not in build_table(parse(small)).deployments[0].spec.lacks
 
 
 def test_deployment_overrides_context_and_latency(small):
