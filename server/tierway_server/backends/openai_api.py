@@ -20,11 +20,12 @@ from tierway_server.backends.coalesced import coalesced
 from tierway_server.backends.continuation import asked_to_continue, continued
 from tierway_server.backends.http_pool import let_go
 from tierway_server.backends.openai_answer import Answer, MalformedError, ReportedError
-from tierway_server.backends.openai_dialects import PREFILL, Dialect
+from tierway_server.backends.openai_dialects import Dialect
 from tierway_server.backends.openai_endpoint import Endpoint
 from tierway_server.backends.openai_request import estimated_input_tokens, request_body
 from tierway_server.backends.rate_limits import exhausted_s
 from tierway_server.backends.sse import EventReader, EventTooLongError
+from tierway_server.config import PREFILL
 from tierway_server.errors import TierwayError
 
 _EVENTS = "text/event-stream"

@@ -47,7 +47,7 @@ def request_body(
     body: dict[str, Any] = {"model": model, "messages": messages, "stream": True}
     body["stream_options"] = {"include_usage": True}
     body[dialect.max_tokens] = _max_tokens(generation, context_tokens)
-    _sample(body, generation, dialect, lacks)
+    _sample(body, generation, lacks)
     if generation.tools is not None:
         _offer(body, generation.tools, lacks)
     if generation.json_schema is not None:
@@ -106,13 +106,13 @@ def _part(part: str | Image, lacks: frozenset[str]) -> dict[str, Any]:
     return {"type": "image_url", "image_url": {"url": f"data:{part.mime_type};base64,{data}"}}
 
 
-def _sample(body: dict[str, Any], generation: Generation, dialect: Dialect, lacks: frozenset[str]) -> None:
+def _sample(body: dict[str, Any], generation: Generation, lacks: frozenset[str]) -> None:
     sampling = generation.sampling
     stated: dict[str, Any] = {
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
         "top_k": sampling.top_k,
-        dialect.seed: sampling.seed,
+        "seed": sampling.seed,
         "presence_penalty": sampling.presence_penalty,
         "frequency_penalty": sampling.frequency_penalty,
         "stop": list(sampling.stop) or None,

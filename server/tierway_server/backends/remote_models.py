@@ -14,7 +14,7 @@ import httpx2
 from tierway_server.backends.base import Availability, Backend
 from tierway_server.backends.http_pool import PoolLimits, http_client
 from tierway_server.backends.openai_api import OpenAIBackend, RemoteModel
-from tierway_server.backends.openai_dialects import DIALECTS
+from tierway_server.backends.openai_dialects import DIALECTS, dialect_of
 from tierway_server.backends.openai_endpoint import chat_completions
 from tierway_server.backends.presence import NOT_ASKED, watch_server
 from tierway_server.config import Config, DeploymentConfig, ModelConfig, ProviderConfig, resolve_secret
@@ -48,7 +48,7 @@ Construct = Callable[[Provider, ModelConfig, DeploymentConfig], RemoteBackend]
 def _openai(provider: Provider, model: ModelConfig, deployment: DeploymentConfig) -> RemoteBackend:
     config = provider.config
     assert deployment.model is not None
-    dialect = DIALECTS[config.kind]
+    dialect = dialect_of(config.kind, is_own_address=config.base_url is not None)
     endpoint = chat_completions(
         config.address,
         provider.key,
@@ -56,28 +56,23 @@ def _openai(provider: Provider, model: ModelConfig, deployment: DeploymentConfig
         model=deployment.model,
         api_version=config.api_version,
     )
-    return OpenAIBackend(
-        remote_model(provider, model, deployment, dialect.lacks), dialect, endpoint, provider.client, provider.held
-    )
+    return OpenAIBackend(remote_model(provider, model, deployment), dialect, endpoint, provider.client, provider.held)
 
 
 CONSTRUCT: Mapping[str, Construct] = MappingProxyType(dict.fromkeys(DIALECTS, _openai))
 """What makes the deployments of which kind of provider."""
 
 
-def remote_model(
-    provider: Provider, model: ModelConfig, deployment: DeploymentConfig, kind_lacks: frozenset[str]
-) -> RemoteModel:
-    """What a deployment is, by the configuration; `kind_lacks` is what its provider's kind cannot do."""
+def remote_model(provider: Provider, model: ModelConfig, deployment: DeploymentConfig) -> RemoteModel:
+    """What a deployment is, by the configuration."""
     config = provider.config
     assert deployment.model is not None
-    lacks = ((kind_lacks | set(config.lacks)) - set(config.can) | set(deployment.lacks)) - set(deployment.can)
     return RemoteModel(
         provider=provider.name,
         model=deployment.model,
         context_tokens=deployment.context_tokens or model.context_tokens,
         capacity=config.max_in_flight,
-        lacks=frozenset(lacks),
+        lacks=deployment.lacked_at(config),
         parameters=deployment.parameters,
         coalesce_window_s=config.coalesce_window_s,
     )

@@ -12,7 +12,8 @@ from tierway_server.config.model import Config
 from tierway_server.config.models import ENGINE_PROVIDER, DeploymentConfig, ModelConfig
 from tierway_server.config.price import PriceConfig
 from tierway_server.config.problems import ConfigError, Problem
-from tierway_server.config.providers import FeatureName, ProviderConfig
+from tierway_server.config.provider_kinds import PREFILL, FeatureName
+from tierway_server.config.providers import ProviderConfig
 from tierway_server.config.references import ReferenceUnresolvedError, resolve_secret, resolve_weights
 from tierway_server.config.routing import (
     ClassifierConfig,
@@ -29,6 +30,7 @@ from tierway_server.config.table import build_table, chains
 __all__ = [
     "EMBEDDED",
     "ENGINE_PROVIDER",
+    "PREFILL",
     "Address",
     "ClassifierConfig",
     "Config",

@@ -10,7 +10,8 @@ from pydantic import Field, JsonValue, ValidationInfo, field_validator, model_va
 
 from tierway_server.config.policy import DeploymentBreakerConfig
 from tierway_server.config.price import PriceConfig
-from tierway_server.config.providers import FeatureName, check_features, check_parameters
+from tierway_server.config.provider_kinds import LACKS, FeatureName
+from tierway_server.config.providers import ProviderConfig, check_features, check_parameters
 from tierway_server.config.section import NAME_PATTERN, Items, Name, Score, Seconds, Section, Tier
 
 ENGINE_PROVIDER = "vllm"
@@ -70,6 +71,11 @@ class DeploymentConfig(Section):
 
     parameters: Mapping[str, JsonValue] = {}
     """Added to each request as they are, such as `reasoning_effort: low`. With `provider` only."""
+
+    def lacked_at(self, provider: ProviderConfig) -> frozenset[FeatureName]:
+        """What it cannot do, running at `provider`: the kind's word, then the provider's, then its own."""
+        at_provider = (LACKS[provider.kind] | set(provider.lacks)) - set(provider.can)
+        return frozenset((at_provider | set(self.lacks)) - set(self.can))
 
     @field_validator("can")
     @classmethod

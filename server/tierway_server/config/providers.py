@@ -4,50 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import Field, JsonValue, ValidationInfo, field_validator, model_validator
 
+from tierway_server.config.provider_kinds import BASE_URLS, NEEDS_KEY, FeatureName, KindName
 from tierway_server.config.references import check_secret
 from tierway_server.config.section import Items, Score, Seconds, Section
 
 _NO_BASE_URL = 'must be an "http:" or "https:" address'
-
-BASE_URLS: Mapping[str, str] = MappingProxyType(
-    {
-        "openai": "https://api.openai.com/v1",
-        "groq": "https://api.groq.com/openai/v1",
-        "openrouter": "https://openrouter.ai/api/v1",
-        "gemini": "https://generativelanguage.googleapis.com/v1beta/openai",
-        "xai": "https://api.x.ai/v1",
-        "ollama": "http://127.0.0.1:11434/v1",
-        "llamacpp": "http://127.0.0.1:8080/v1",
-        "vllm": "http://127.0.0.1:8000/v1",
-    }
-)
-"""Where the API of each kind is by default; Azure's is everybody's own."""
-
-_NEEDS_KEY = frozenset({"openai", "azure", "groq", "openrouter", "gemini", "xai"})
-
-FeatureName = Literal[
-    "tools",
-    "tool_choice",
-    "parallel_tools",
-    "image_data",
-    "image_uri",
-    "json_object",
-    "json_schema",
-    "logprobs",
-    "top_k",
-    "seed",
-    "penalties",
-    "many_stops",
-    "high_temperature",
-    "prefill",
-]
-"""What a request may need and a deployment may lack; `prefill`, which no request needs: that an answer can be begun for the model."""
 
 # Names of header fields that carry credentials or belong to the connection.
 _NOT_HEADERS = frozenset(
@@ -64,7 +30,7 @@ _OURS = frozenset({"model", "messages", "stream", "stream_options", "n"})
 class ProviderConfig(Section):
     """A remote service that runs models."""
 
-    kind: Literal["openai", "azure", "groq", "openrouter", "gemini", "xai", "ollama", "llamacpp", "vllm"]
+    kind: KindName
     """The API that it speaks: `openai` for anything compatible with OpenAI's that has no kind of its own."""
 
     base_url: str | None = None
@@ -115,7 +81,7 @@ class ProviderConfig(Section):
     @property
     def needs_key(self) -> bool:
         """Whether nothing can be had there without a key. What stands at an address of one's own may ask for none."""
-        return self.base_url is None and self.kind in _NEEDS_KEY
+        return self.base_url is None and self.kind in NEEDS_KEY
 
     @field_validator("base_url")
     @classmethod

@@ -22,6 +22,7 @@ from tierway_server.config.policy_specs import (
 )
 from tierway_server.config.price import picousd_per_token
 from tierway_server.config.problems import ConfigError, Problem, path_of
+from tierway_server.config.provider_kinds import PREFILL
 from tierway_server.config.routing import ExpectedOutputConfig, FloorsConfig
 
 _ABILITY = {1: -1.5, 2: 0.0, 3: 1.0, 4: 1.8, 5: 2.4}
@@ -104,8 +105,18 @@ def _deployment(config: Config, model: ModelConfig, deployment: DeploymentConfig
         availability=deployment.availability,
         limits=deployment.limits,
         breaker=breaker_spec(config.breaker, deployment.breaker),
-        lacks=Feature(0) if deployment.engine is None else engine_lacks(config.engines[deployment.engine]),
+        lacks=_lacks(config, deployment),
     )
+
+
+def _lacks(config: Config, deployment: DeploymentConfig) -> Feature:
+    if deployment.provider is None:
+        assert deployment.engine is not None
+        return engine_lacks(config.engines[deployment.engine])
+    lacks = Feature(0)
+    for name in deployment.lacked_at(config.providers[deployment.provider]) - {PREFILL}:
+        lacks |= Feature[name.upper()]
+    return lacks
 
 
 def engine_lacks(engine: EngineConfig) -> Feature:
