@@ -71,7 +71,12 @@ def test_templates_may_do_what_templates_of_models_do() -> None:
 
 @pytest.mark.parametrize(
     "template",
-    ["{{ raise_exception('no') }}", "{{ ''.__class__.__mro__ }}", "{{ messages.append(1) }}", "{{ messages[0]['x']['y'] }}"],
+    [
+        "{{ raise_exception('no') }}",
+        "{{ ''.__class__.__mro__ }}",
+        "{{ messages.append(1) }}",
+        "{{ messages[0]['x']['y'] }}",
+    ],
 )
 def test_a_conversation_that_the_template_refuses_and_a_template_that_reaches_out_are_refused(template: str) -> None:
     with pytest.raises(TokenizerUnusableError, match="refuses the conversation"):
@@ -102,7 +107,9 @@ def test_text_comes_whole_however_its_bytes_are_cut(text: str, step: int) -> Non
 
 
 @given(texts, st.integers(1, 5), st.lists(st.text("ab\n", min_size=1, max_size=4), min_size=1, max_size=4), st.data())
-def test_text_ends_before_the_first_stop_that_is_complete(text: str, step: int, stops: list[str], data: st.DataObject) -> None:
+def test_text_ends_before_the_first_stop_that_is_complete(
+    text: str, step: int, stops: list[str], data: st.DataObject
+) -> None:
     text += data.draw(st.text("ab\n"))
     ends = [(place + len(stop), place) for stop in stops if (place := text.find(stop)) >= 0]
     assert decoded(text, tuple(stops), step) == (text[: min(ends)[1]] if ends else text)

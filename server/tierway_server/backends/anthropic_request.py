@@ -9,7 +9,8 @@
 | tools, choice, parallel | `tools`; `tool_choice` `auto`, `none`, `any`, `tool`; `disable_parallel_tool_use` |
 | JSON Schema | `output_config.format`; an empty one, which that does not know, a tool that the model must call |
 | `answered` | the beginning of the assistant's turn (prefill) where the model takes one, else `asked_to_continue` |
-| max_tokens, temperature, top_p, top_k, stop | the same, `stop_sequences` |
+| max_tokens, stop | `max_tokens`, `stop_sequences` |
+| temperature, top_p, top_k | the same, of the API's version 2023-06-01: the current one has none, and neither have newer models |
 | seed, penalties, log-probabilities | there are none: refused here, and routing never comes here with them |
 
 How the reply is read is `anthropic_reply.py`'s affair.
@@ -45,6 +46,8 @@ class Asked:
     """A request in Anthropic's words, and how its reply is to be read."""
 
     body: dict[str, Any]
+    is_sampled: bool = False
+    """Whether it has a say in how tokens are sampled, which takes the API's older version."""
     is_json_by_tool: bool = False
     """Whether the calls of `JSON_TOOL` are the answer's text."""
     is_asked_to_continue: bool = False
@@ -53,12 +56,13 @@ class Asked:
     """The end of what was answered, which the API does not take; the reply may begin with it again."""
 
 
-def asked(generation: Generation, model: str, *, can_prefill: bool) -> Asked:
+def asked(generation: Generation, model: str, max_tokens: int, *, can_prefill: bool) -> Asked:
     """Write a generation in Anthropic's words.
 
     Args:
         generation: what is wanted.
         model: what Anthropic calls the model.
+        max_tokens: the bound on the answer.
         can_prefill: whether it goes on from an assistant's turn that has begun. Older models do, newer ones refuse it.
 
     Raises:
@@ -76,7 +80,7 @@ def asked(generation: Generation, model: str, *, can_prefill: bool) -> Asked:
         messages = asked_to_continue(messages, answered, generation.json_schema)
     body: dict[str, Any] = {
         "model": model,
-        "max_tokens": generation.max_tokens,
+        "max_tokens": max_tokens,
         "messages": list(_turns(messages)),
         "stream": True,
     }
@@ -89,6 +93,7 @@ def asked(generation: Generation, model: str, *, can_prefill: bool) -> Asked:
         "stop_sequences": list(sampling.stop) or None,
     }
     body |= {name: value for name, value in sampled.items() if value is not None}
+    is_sampled = not body.keys().isdisjoint(("temperature", "top_p", "top_k"))
     if generation.tools is not None:
         body |= _tools(generation.tools)
     is_json_by_tool = False
@@ -96,13 +101,19 @@ def asked(generation: Generation, model: str, *, can_prefill: bool) -> Asked:
         is_json_by_tool = not generation.json_schema
         body |= _json(generation)
     white_space = answered[len(answered.rstrip()) :] if is_prefilled else ""
-    return Asked(body, is_json_by_tool, is_continued, white_space)
+    return Asked(body, is_sampled, is_json_by_tool, is_continued, white_space)
 
 
 def _refuse_what_is_not_there(generation: Generation) -> None:
     sampling = generation.sampling
-    for name in ("seed", "presence_penalty", "frequency_penalty", "top_logprobs"):
-        if getattr(sampling, name) is not None:
+    stated = {
+        "seed": sampling.seed is not None,
+        "presence_penalty": bool(sampling.presence_penalty),
+        "frequency_penalty": bool(sampling.frequency_penalty),
+        "top_logprobs": sampling.top_logprobs is not None,
+    }
+    for name, is_stated in stated.items():
+        if is_stated:
             raise InvalidRequestError(f"this deployment's provider has no {name}", field=f"sampling.{name}")
 
 

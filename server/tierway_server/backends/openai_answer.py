@@ -13,6 +13,7 @@ import msgspec
 
 from tierway_core import estimate_tokens
 from tierway_server.backends.base import Chunk, FinishReason, TokenLogprob, ToolCall, Usage
+from tierway_server.backends.reading import MalformedError, ReportedError
 from tierway_server.backends.whole_text import WholeText, encodable
 
 _FINISH = {
@@ -30,18 +31,6 @@ _TOKEN_CHARACTERS = 32
 _TOKEN_BYTES = 64
 _SPARE_BYTES = 65_536
 _MOST_CALLS = 128
-
-
-class MalformedError(Exception):
-    """An event is none of a chat completion's."""
-
-
-class ReportedError(Exception):
-    """The service reports a failure inside the stream. `report` is what it says, for classification only."""
-
-    def __init__(self, report: object) -> None:
-        super().__init__("reported inside the stream")
-        self.report = report
 
 
 class _Function(msgspec.Struct):

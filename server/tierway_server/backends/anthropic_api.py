@@ -1,0 +1,72 @@
+"""A deployment at Anthropic, or at a service that speaks its Messages API.
+
+What is asked is `anthropic_request.py`'s, how the reply is read `anthropic_reply.py`'s. Connections, failures and the bounds on a stream
+are those of every provider.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+
+import httpx2
+
+from tierway_server.backends import failures
+from tierway_server.backends.anthropic_reply import Reply
+from tierway_server.backends.anthropic_request import asked
+from tierway_server.backends.base import Chunk, FinishReason, Generation
+from tierway_server.backends.continuation import continued
+from tierway_server.backends.http_backend import HttpBackend, RemoteModel
+from tierway_server.backends.openai_endpoint import Endpoint
+from tierway_server.backends.openai_request import estimated_input_tokens
+from tierway_server.backends.room import tokens_to_generate
+from tierway_server.config import PREFILL
+
+_BLOCKED = {"type": "content_filter"}
+
+
+class AnthropicBackend(HttpBackend):
+    """A `Backend` over a provider's pool of connections. Usage that a compatible service does not tell is estimated."""
+
+    def __init__(
+        self,
+        model: RemoteModel,
+        endpoint: Endpoint,
+        older: Endpoint,
+        client: httpx2.AsyncClient,
+        held: Callable[[float], None] = lambda _: None,
+    ) -> None:
+        """Prepare a deployment; nothing is sent.
+
+        Args:
+            model: what it is.
+            endpoint: where it is.
+            older: the same, by the API's older version.
+            client: the provider's pool.
+            held: told for how many seconds a rate limit of the provider has nothing left.
+
+        """
+        super().__init__(model, client, held)
+        self._endpoint = endpoint
+        self._older = older
+
+    def _rest_of(self, generation: Generation) -> AsyncGenerator[Chunk, None]:
+        model = self._model
+        input_tokens = estimated_input_tokens(generation)
+        # Whether it really does not fit, the service knows.
+        max_tokens = tokens_to_generate(generation, min(input_tokens, model.context_tokens - 1), model.context_tokens)
+        it = asked(generation, model.model, max_tokens, can_prefill=PREFILL not in model.lacks)
+        reply = Reply(input_tokens, is_json_by_tool=it.is_json_by_tool, white_space=it.white_space)
+        endpoint = self._older if it.is_sampled else self._endpoint
+        chunks = self._unless_refused(self._streamed(endpoint, {**it.body, **model.parameters}, reply, max_tokens))
+        return continued(chunks, generation.answered) if it.is_asked_to_continue else chunks
+
+    async def _unless_refused(self, chunks: AsyncGenerator[Chunk, None]) -> AsyncGenerator[Chunk, None]:
+        """The chunks; a refusal before any of them is an error, for the API has no other sign of one."""
+        is_empty = True
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                if is_empty and not chunk.text and chunk.finish_reason is FinishReason.CONTENT_FILTER:
+                    raise failures.of_report(self._model.provider, _BLOCKED)
+                is_empty = False
+                yield chunk
