@@ -130,8 +130,12 @@ class RemoteModels:
                         )
                 await asyncio.Event().wait()
         finally:
-            for provider in self._providers.values():
-                await provider.client.aclose()
+            await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close all connections; `run` does so at its end."""
+        for provider in self._providers.values():
+            await provider.client.aclose()
 
     def _become(self, provider: str, availability: Availability) -> None:
         for backend in self._serving[provider]:
