@@ -10,7 +10,7 @@ OLDER_VERSION = "2023-06-01"
 """The last version of the API that lets a request say how tokens are sampled."""
 
 _KEPT = frozenset({"content-type", "user-agent", "authorization", "x-api-key", "anthropic-version"})
-"""What the SDK sends for the service's sake. The rest tells of itself and this machine, or comes from the environment."""
+"""What the SDK sends for the service's sake. The rest tells of itself and this machine."""
 _PATH = "/v1/messages"
 
 
@@ -36,6 +36,8 @@ def messages(base_url: str, key: str | None, headers: dict[str, str], *, version
         client = Anthropic(
             base_url=base_url.rstrip("/").removesuffix("/v1"), api_key=key or "none", http_client=nowhere, max_retries=0
         )
+        # The SDK takes more from the environment, for whomever it talks to; an operator states it in `headers`.
+        client._custom_headers = {}
         client.post(_PATH, body={}, cast_to=httpx2.Response)
     request = made[0]
     if version is not None:

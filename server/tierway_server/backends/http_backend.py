@@ -110,7 +110,7 @@ class HttpBackend(ABC):
                 raise failures.broken(self._model.provider) from None
             raise
 
-    async def run(self) -> None:
+    async def run(self) -> None:  # noqa: B027
         """Return: there is nothing to keep alive. The pool is the provider's, and `remote_models.py` keeps that."""
 
     @abstractmethod

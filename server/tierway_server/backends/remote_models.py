@@ -6,18 +6,22 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
 import httpx2
 
+from tierway_server.backends.anthropic_api import AnthropicBackend
+from tierway_server.backends.anthropic_endpoint import OLDER_VERSION, messages
 from tierway_server.backends.base import Availability, Backend
+from tierway_server.backends.http_backend import RemoteModel
 from tierway_server.backends.http_pool import PoolLimits, http_client
-from tierway_server.backends.openai_api import OpenAIBackend, RemoteModel
+from tierway_server.backends.openai_api import OpenAIBackend
 from tierway_server.backends.openai_dialects import DIALECTS, dialect_of
 from tierway_server.backends.openai_endpoint import chat_completions
 from tierway_server.backends.presence import NOT_ASKED, watch_server
-from tierway_server.config import Config, DeploymentConfig, ModelConfig, ProviderConfig, resolve_secret
+from tierway_server.config import Config, DeploymentConfig, ModelConfig, ProviderConfig, expand_path, resolve_secret
 
 
 class RemoteBackend(Backend, Protocol):
@@ -39,6 +43,8 @@ class Provider:
     """Its pool."""
     held: Callable[[float], None]
     """To be told for how many seconds one of its rate limits has nothing left."""
+    tokenizer: Path | None
+    """Folder with the tokenizer of its model, where it needs one and is not to be asked for it."""
 
 
 Construct = Callable[[Provider, ModelConfig, DeploymentConfig], RemoteBackend]
@@ -59,7 +65,39 @@ def _openai(provider: Provider, model: ModelConfig, deployment: DeploymentConfig
     return OpenAIBackend(remote_model(provider, model, deployment), dialect, endpoint, provider.client, provider.held)
 
 
-CONSTRUCT: Mapping[str, Construct] = MappingProxyType(dict.fromkeys(DIALECTS, _openai))
+def _anthropic(provider: Provider, model: ModelConfig, deployment: DeploymentConfig) -> RemoteBackend:
+    config = provider.config
+    current, older = (
+        messages(config.address, provider.key, dict(config.headers), version=version)
+        for version in (None, OLDER_VERSION)
+    )
+    return AnthropicBackend(remote_model(provider, model, deployment), current, older, provider.client, provider.held)
+
+
+def _vllm_grpc(provider: Provider, model: ModelConfig, deployment: DeploymentConfig) -> RemoteBackend:
+    # Here, not at the top: the stubs are an extra.
+    from tierway_server.backends.vllm_grpc import VllmGrpcBackend, VllmServer
+
+    config = provider.config
+    scheme, _, target = config.address.partition("://")
+    server = VllmServer(
+        provider=provider.name,
+        target=target.rstrip("/"),
+        is_secure=scheme == "grpcs",
+        key=provider.key,
+        capacity=config.max_in_flight,
+        context_tokens=deployment.context_tokens or model.context_tokens,
+        connect_timeout_s=config.connect_timeout_s,
+        idle_timeout_s=config.idle_timeout_s,
+        coalesce_window_s=config.coalesce_window_s,
+        tokenizer=provider.tokenizer,
+    )
+    return VllmGrpcBackend(server)
+
+
+CONSTRUCT: Mapping[str, Construct] = MappingProxyType(
+    {**dict.fromkeys(DIALECTS, _openai), "anthropic": _anthropic, "vllm_grpc": _vllm_grpc}
+)
 """What makes the deployments of which kind of provider."""
 
 
@@ -117,11 +155,13 @@ class RemoteModels:
             self.by_deployment[index] = backend
 
     async def run(self) -> None:
-        """Watch the servers that ask for no credential until cancelled, then close all connections."""
+        """Keep what is to be kept, and watch the servers that ask for no credential, until cancelled; then close all connections."""
         try:
             async with asyncio.TaskGroup() as group:
+                for backend in self.by_deployment.values():
+                    group.create_task(backend.run())
                 for provider in self._providers.values():
-                    if provider.key is None:
+                    if provider.key is None and provider.config.kind != "vllm_grpc":  # which watches its own connection
                         group.create_task(
                             watch_server(
                                 provider.client, provider.config.address, partial(self._become, provider.name)
@@ -150,4 +190,5 @@ def _provider(name: str, config: ProviderConfig, environ: Mapping[str, str], hel
         http2=config.http2,
     )
     key = None if config.api_key is None else resolve_secret(config.api_key, environ)
-    return Provider(name, config, key, http_client(config.address, limits), held)
+    tokenizer = None if config.tokenizer is None else expand_path(config.tokenizer, environ)
+    return Provider(name, config, key, http_client(config.address, limits), held, tokenizer)

@@ -155,15 +155,15 @@ class VllmGrpcBackend:
                 try:
                     self._model = await self._learn(stub)
                 except (grpc.aio.AioRpcError, TimeoutError, TokenizerUnusableError, OSError) as failure:
-                    self._become(Availability(False, _reason(failure)))
+                    self.become(Availability(False, _reason(failure)))
                     await self._sleep(wait_s)
                     wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
                     continue
                 wait_s = _FIRST_WAIT_S
-                self._become(Availability(True))
+                self.become(Availability(True))
                 await _disconnected(channel)
                 self._model = None
-                self._become(Availability(False, "no server: the connection was lost"))
+                self.become(Availability(False, "no server: the connection was lost"))
 
     async def _learn(self, stub: vllm_engine_pb2_grpc.VllmEngineStub) -> _Model:
         """Ask the server what it runs."""
@@ -209,7 +209,7 @@ class VllmGrpcBackend:
                 async with asyncio.timeout(self._server.idle_timeout_s):
                     response = await call.read()
                 if response is grpc.aio.EOF:
-                    raise _failed(provider, ProviderFailedError, "ended without its end")
+                    raise failures.of_kind(provider, ProviderFailedError, "ended without its end")
                 if response.HasField("chunk"):
                     chunk = response.chunk
                     usage = replace(
@@ -224,15 +224,17 @@ class VllmGrpcBackend:
                     )
                 elif response.HasField("complete"):
                     if response.complete.finish_reason in ("abort", "error"):
-                        raise _failed(provider, ProviderFailedError, response.complete.finish_reason)
+                        raise failures.of_kind(provider, ProviderFailedError, response.complete.finish_reason)
                     yield Chunk(
                         text.end(), 0, finish_reason=finish_reason(response.complete.finish_reason), usage=usage
                     )
                     return
         except grpc.aio.AioRpcError as failure:
-            raise _failed(provider, _KINDS.get(failure.code(), ProviderFailedError), failure.code().name) from None
+            raise failures.of_kind(
+                provider, _KINDS.get(failure.code(), ProviderFailedError), failure.code().name
+            ) from None
         except TimeoutError:
-            raise _failed(provider, ProviderTimeoutError, "silence") from None
+            raise failures.of_kind(provider, ProviderTimeoutError, "silence") from None
         finally:
             call.cancel()
 
@@ -243,9 +245,10 @@ class VllmGrpcBackend:
                 return tokenizer.prompt(generation.messages, generation.answered)
             return await asyncio.to_thread(tokenizer.prompt, generation.messages, generation.answered)
         except TokenizerUnusableError:
-            raise _failed(self._server.provider, ProviderRejectedError, "chat template") from None
+            raise failures.of_kind(self._server.provider, ProviderRejectedError, "chat template") from None
 
-    def _become(self, availability: Availability) -> None:
+    def become(self, availability: Availability) -> None:
+        """Tell the watchers, if it is news."""
         if availability != self._availability:
             logger.info(
                 "vllm server", extra={"provider": self._server.provider, "available": availability.is_available}
@@ -261,6 +264,8 @@ def _channel(server: VllmServer) -> grpc.aio.Channel:
         # Each deployment has a connection of its own, and hears of its end.
         ("grpc.use_local_subchannel_pool", 1),
         ("grpc.enable_http_proxy", 0),
+        # A server that comes back is found within seconds.
+        ("grpc.max_reconnect_backoff_ms", 5_000),
     )
     if server.is_secure:
         return grpc.aio.secure_channel(server.target, grpc.ssl_channel_credentials(), options)
@@ -301,7 +306,3 @@ def _reason(failure: Exception) -> str:
     if isinstance(failure, TimeoutError):
         return "no server: it does not answer in time"
     return "no tokenizer: its folder cannot be read"
-
-
-def _failed(provider: str, kind: type[TierwayError], what: str) -> TierwayError:
-    return failures.of_kind(provider, kind, what)
