@@ -235,6 +235,11 @@ class VllmGrpcBackend:
             ) from None
         except TimeoutError:
             raise failures.of_kind(provider, ProviderTimeoutError, "silence") from None
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and not task.cancelling():  # it is the channel that was closed
+                raise failures.of_kind(provider, ProviderFailedError, "closed") from None
+            raise
         finally:
             call.cancel()
 
