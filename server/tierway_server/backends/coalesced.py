@@ -66,6 +66,7 @@ class _Buffer:
                 elif self._timer is None:
                     self._timer = self._loop.call_at(self._due_s, self._ring)
                 while self._is_full():
+                    self._wake.set()
                     self._was_read.clear()
                     await self._was_read.wait()
         finally:

@@ -18,7 +18,6 @@ import msgspec
 from tierway_server.backends import failures
 from tierway_server.backends.base import Availability, Chunk, FinishReason, Generation
 from tierway_server.backends.coalesced import coalesced
-from tierway_server.backends.http_pool import let_go
 from tierway_server.backends.openai_endpoint import Endpoint
 from tierway_server.backends.rate_limits import exhausted_s
 from tierway_server.backends.reading import MalformedError, Reading, ReportedError
@@ -134,7 +133,7 @@ class HttpBackend(ABC):
                     async for _ in data:
                         pass
         finally:
-            await let_go(response)
+            await response.aclose()
 
     async def _asked(self, endpoint: Endpoint, body: bytes) -> httpx2.Response:
         """The provider's answer, of which a stream of events is to come."""
@@ -151,7 +150,7 @@ class HttpBackend(ABC):
         try:
             report = await _beginning(response)
         finally:
-            await let_go(response)
+            await response.aclose()
         if status == httpx2.codes.OK:
             if (error := failures.reported(report)) is not None:
                 raise failures.of_report(provider, error)

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
-import h2.errors
-import h2.exceptions
-import httpcore2
 import httpx2
 
+from tierway_server.backends.http2_transport import Http2Transport
 from tierway_server.backends.http_transport import AiohttpTransport
-
-_KEEP_ALIVE_S = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,23 +28,19 @@ class PoolLimits:
 def http_client(base_url: str, limits: PoolLimits) -> httpx2.AsyncClient:
     """Return a client with a pool of its own for the service at `base_url`, as the providers' SDKs take one.
 
+    Closing a response that was not read to its end tells the service at once that nobody listens: over HTTP/1.1 the connection is closed,
+    over HTTP/2 the stream is reset.
+
     Nothing is connected before the first request. It follows no redirects, keeps no cookies and takes no proxy from the environment: a
     key goes to the address of the configuration, and nowhere else. Belongs to the event loop of its first request; close it there.
     """
     # Its line for each request would be the log of every answer.
     logging.getLogger("httpx2").setLevel(logging.WARNING)
-    context = httpx2.create_ssl_context()
     transport: httpx2.AsyncBaseTransport
-    if limits.http2 and base_url.startswith("https:"):
-        transport = httpx2.AsyncHTTPTransport(
-            verify=context,
-            http2=True,
-            limits=httpx2.Limits(
-                max_connections=limits.max_connections,
-                max_keepalive_connections=limits.max_connections,
-                keepalive_expiry=_KEEP_ALIVE_S,
-            ),
-        )
+    # Reading what is trusted takes some ten milliseconds, and nothing is to be trusted without TLS.
+    context = httpx2.create_ssl_context() if base_url.startswith("https:") else None
+    if limits.http2 and context is not None:
+        transport = Http2Transport(max_connections=limits.max_connections, context=context)
     else:
         transport = AiohttpTransport(
             max_connections=limits.max_connections,
@@ -65,30 +55,3 @@ def http_client(base_url: str, limits: PoolLimits) -> httpx2.AsyncClient:
         write=limits.idle_timeout_s,
     )
     return httpx2.AsyncClient(transport=transport, timeout=timeout, trust_env=False, follow_redirects=False)
-
-
-async def let_go(response: httpx2.Response) -> None:
-    """Close a response. What the service still sends of it is no longer wanted, and it hears so at once.
-
-    Over HTTP/1.1 the connection is closed. Over HTTP/2 the stream is reset, which httpx2 itself does not do: the service would go on
-    generating, and be paid for it.
-    """
-    if response.http_version == "HTTP/2" and not response.is_closed:
-        await _reset(response)
-    await response.aclose()
-
-
-async def _reset(response: httpx2.Response) -> None:
-    stream: Any = response.stream
-    while (inner := _inner(stream)) is not None:
-        stream = inner
-    # httpcore2 offers no other way. Where its parts are no longer as they were, tests/server/test_http_pool.py says so.
-    with suppress(AttributeError, h2.exceptions.ProtocolError, httpcore2.NetworkError, httpcore2.TimeoutException):
-        connection = stream._connection  # noqa: SLF001
-        connection._h2_state.reset_stream(response.extensions["stream_id"], h2.errors.ErrorCodes.CANCEL)  # noqa: SLF001
-        await connection._write_outgoing_data(stream._request)  # noqa: SLF001
-
-
-def _inner(stream: Any) -> Any:
-    """What a stream of httpx2 or httpcore2 is wrapped around."""
-    return next((found for name in ("_stream", "_httpcore_stream") if (found := getattr(stream, name, None))), None)

@@ -23,7 +23,7 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
     """One pool of connections. Used on one event loop; connects to nothing before the first request."""
 
     def __init__(
-        self, *, max_connections: int, connect_timeout_s: float, idle_timeout_s: float, context: ssl.SSLContext
+        self, *, max_connections: int, connect_timeout_s: float, idle_timeout_s: float, context: ssl.SSLContext | None
     ) -> None:
         """Prepare a pool.
 
@@ -31,7 +31,7 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
             max_connections: most connections at once; more requests wait.
             connect_timeout_s: longest wait for a connection, in seconds.
             idle_timeout_s: longest silence between two reads, in seconds.
-            context: what is trusted.
+            context: what is trusted; None where there is no TLS.
 
         """
         self._max_connections = max_connections
@@ -73,7 +73,7 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
     def _begin(self) -> aiohttp.ClientSession:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                limit=self._max_connections, keepalive_timeout=_KEEP_ALIVE_S, ssl=self._context
+                limit=self._max_connections, keepalive_timeout=_KEEP_ALIVE_S, ssl=self._context or True
             ),
             timeout=self._timeout,
             cookie_jar=aiohttp.DummyCookieJar(),
