@@ -73,7 +73,7 @@ async def test_the_request_is_the_sdk_s_and_lets_us_in(provider, end):
         await answer(backend)
     [asked] = provider.asked
     assert (asked.method, asked.path) == ("POST", "/v1/messages")
-    assert KEY in (asked.headers.get("authorization", "").removeprefix("Bearer "), asked.headers.get("x-api-key"))
+    assert (asked.headers["authorization"], asked.headers["x-api-key"]) == (f"Bearer {KEY}", KEY)
     assert asked.headers["anthropic-version"] > "2023-06-01"
     assert asked.headers["x-team"] == "blue"
     assert not [name for name in asked.headers if name.startswith("x-stainless")]

@@ -44,6 +44,9 @@ def messages(base_url: str, key: str | None, headers: dict[str, str], *, version
         request.headers["anthropic-version"] = version
     left_out = {"authorization", "x-api-key"} if key is None else set()
     kept = [(name, value) for name, value in request.headers.raw if name.decode("latin-1").lower() in _KEPT - left_out]
+    if key is not None and not any(name.lower() == b"x-api-key" for name, _ in kept):
+        # The SDK's bearer token is new: what else speaks the API knows the older field, and Anthropic takes either.
+        kept.append((b"x-api-key", key.encode()))
     kept += [(b"accept", b"text/event-stream"), (b"accept-encoding", b"identity")]
     kept += [(name.encode(), value.encode()) for name, value in headers.items()]
     return Endpoint(request.url, kept)
