@@ -12,12 +12,14 @@ import pytest
 from smg_grpc_proto.generated import vllm_engine_pb2 as pb
 
 from tests.server.byte_tokenizer import files
-from tests.server.remote import answer, asking, text_of
+from tests.server.remote import ENVIRON, KEY, answer, asking, remote_fleet, text_of
 from tests.server.running import until
 from tests.server.vllm_grpc_server import TOKENIZER, VllmServer, serving, tokens
 from tierway_server.backends.base import CostCeiling, FinishReason, Image, Message, Role, Sampling, Tool, Tools, Usage
+from tierway_server.backends.remote_models import RemoteModels
 from tierway_server.backends.vllm_grpc import VllmGrpcBackend
 from tierway_server.backends.vllm_grpc import VllmServer as Place
+from tierway_server.config import parse
 from tierway_server.errors import (
     ContextTooLongError,
     CostCeilingError,
@@ -358,3 +360,19 @@ class TestBeingThere:
             await answer(backend)
         assert asked_by(server)[0] == "folder"
         assert server.asked_for_tokenizer == 0
+
+
+async def test_the_configuration_makes_it_and_keeps_it(server, port):
+    """Through what the server itself constructs, with the connection that it keeps."""
+    document = remote_fleet(f"grpc://127.0.0.1:{port}", kind="vllm_grpc")
+    config = parse(document)
+    models = RemoteModels(config, [""], ENVIRON)
+    keeping = asyncio.create_task(models.run())
+    try:
+        backend = models.by_deployment[0]
+        await until(lambda: backend.availability.is_available)
+        assert text_of(await answer(backend)) == "Paris it is."
+        assert server.metadata[-1]["authorization"] == f"Bearer {KEY}"
+    finally:
+        keeping.cancel()
+        await asyncio.wait((keeping,))

@@ -49,7 +49,7 @@ def _missing_parts(provider: ProviderConfig, environ: Mapping[str, str]) -> str:
     if provider.kind != "vllm_grpc":
         return ""
     for package in _GRPC_PACKAGES:
-        if find_spec(package) is None:
+        if not _is_there(package):
             return f'needs the package {package}: pip install "tierway[vllm-grpc]"'
     try:
         if provider.tokenizer is not None:
@@ -57,3 +57,10 @@ def _missing_parts(provider: ProviderConfig, environ: Mapping[str, str]) -> str:
     except ReferenceUnresolvedError as error:
         return f"no tokenizer: {error}"
     return ""
+
+
+def _is_there(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ValueError:  # said to be missing, by whoever put None in its place
+        return False
