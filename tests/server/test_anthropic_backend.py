@@ -217,7 +217,7 @@ class TestFailing:
     async def test_nothing_secret_is_logged_or_told(self, backend, provider, caplog):
         provider.answer = lambda _: anthropic.error(401, KEY, message=f"{KEY} is no key")
         _, failure = await failure_of(backend)
-        told = json.dumps({"message": str(failure), **failure.metadata}) + repr(backend)
+        told = json.dumps({"message": str(failure), **failure.metadata}) + repr(vars(backend))
         logged = " ".join(str(vars(record)) for record in caplog.records)
         assert KEY not in told + logged
         assert caplog.records

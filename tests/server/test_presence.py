@@ -44,7 +44,7 @@ async def watching(provider):
     watching = Watching()
     base_url = f"{provider.base_url}/v1"
     async with http_client(base_url, LIMITS) as client:
-        task = asyncio.create_task(presence.watch_server(client, base_url, watching.told.put_nowait, watching.sleep))
+        task = asyncio.create_task(presence.watch_server(client, base_url, watching.told.put, watching.sleep))
         yield watching
         task.cancel()
         await asyncio.wait((task,))

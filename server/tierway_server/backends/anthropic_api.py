@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from functools import cached_property
 
 import httpx2
 
 from tierway_server.backends import failures
+from tierway_server.backends.anthropic_endpoint import OLDER_VERSION
 from tierway_server.backends.anthropic_reply import Reply
 from tierway_server.backends.anthropic_request import asked
 from tierway_server.backends.base import Chunk, FinishReason, Generation
@@ -31,8 +33,7 @@ class AnthropicBackend(HttpBackend):
     def __init__(
         self,
         model: RemoteModel,
-        endpoint: Endpoint,
-        older: Endpoint,
+        endpoint: Callable[[str | None], Endpoint],
         client: httpx2.AsyncClient,
         held: Callable[[float], None] = lambda _: None,
     ) -> None:
@@ -40,15 +41,25 @@ class AnthropicBackend(HttpBackend):
 
         Args:
             model: what it is.
-            endpoint: where it is.
-            older: the same, by the API's older version.
+            endpoint: tells where a version of the API is, None being the SDK's own; takes most of a second the first time in a process.
             client: the provider's pool.
             held: told for how many seconds a rate limit of the provider has nothing left.
 
         """
         super().__init__(model, client, held)
-        self._endpoint = endpoint
-        self._older = older
+        self._make_endpoint = endpoint
+
+    def prepare(self) -> None:
+        """Do what would hold the first answer up. Blocks; may be called in a thread, and again."""
+        _ = self._current, self._older
+
+    @cached_property
+    def _current(self) -> Endpoint:
+        return self._make_endpoint(None)
+
+    @cached_property
+    def _older(self) -> Endpoint:
+        return self._make_endpoint(OLDER_VERSION)
 
     def _rest_of(self, generation: Generation) -> AsyncGenerator[Chunk, None]:
         model = self._model
@@ -57,7 +68,7 @@ class AnthropicBackend(HttpBackend):
         max_tokens = tokens_to_generate(generation, min(input_tokens, model.context_tokens - 1), model.context_tokens)
         it = asked(generation, model.model, max_tokens, can_prefill=PREFILL not in model.lacks)
         reply = Reply(input_tokens, is_json_by_tool=it.is_json_by_tool, white_space=it.white_space)
-        endpoint = self._older if it.is_sampled else self._endpoint
+        endpoint = self._older if it.is_sampled else self._current
         chunks = self._unless_refused(self._streamed(endpoint, {**it.body, **model.parameters}, reply, max_tokens))
         return continued(chunks, generation.answered) if it.is_asked_to_continue else chunks
 

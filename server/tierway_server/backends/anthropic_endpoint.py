@@ -14,7 +14,7 @@ _KEPT = frozenset({"content-type", "user-agent", "authorization", "x-api-key", "
 _PATH = "/v1/messages"
 
 
-def messages(base_url: str, key: str | None, headers: dict[str, str], *, version: str | None = None) -> Endpoint:
+def messages(base_url: str, key: str | None, headers: dict[str, str], version: str | None = None) -> Endpoint:
     """Return the endpoint of all models at an address.
 
     Args:

@@ -1,7 +1,7 @@
 """HTTP/1.1 for the providers' SDKs over aiohttp, whose parser is compiled.
 
 httpx2's own transport reads HTTP/1.1 in Python: on the embedded default's two cores it takes 0.8 ms of processor time for a streamed
-answer of twenty events, this one 0.3 ms (docs/adr/0016). HTTP/2, which aiohttp does not speak, stays with httpx2.
+answer of twenty events, this one 0.3 ms (docs/providers.md). HTTP/2, which aiohttp does not speak, stays with httpx2.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
+from functools import cached_property
 
 import httpx2
 
@@ -27,7 +28,7 @@ class OpenAIBackend(HttpBackend):
         self,
         model: RemoteModel,
         dialect: Dialect,
-        endpoint: Endpoint,
+        endpoint: Callable[[], Endpoint],
         client: httpx2.AsyncClient,
         held: Callable[[float], None] = lambda _: None,
     ) -> None:
@@ -36,14 +37,22 @@ class OpenAIBackend(HttpBackend):
         Args:
             model: what it is.
             dialect: how the provider differs.
-            endpoint: where it is.
+            endpoint: tells where it is; asked once, and takes most of a second the first time in a process.
             client: the provider's pool.
             held: told for how many seconds a rate limit of the provider has nothing left.
 
         """
         super().__init__(model, client, held)
         self._dialect = dialect
-        self._endpoint = endpoint
+        self._make_endpoint = endpoint
+
+    def prepare(self) -> None:
+        """Do what would hold the first answer up. Blocks; may be called in a thread, and again."""
+        _ = self._endpoint
+
+    @cached_property
+    def _endpoint(self) -> Endpoint:
+        return self._make_endpoint()
 
     def _rest_of(self, generation: Generation) -> AsyncGenerator[Chunk, None]:
         """The answer, or what follows on its beginning."""

@@ -1,8 +1,8 @@
 """Where the chat completions of a deployment are, and what is said to be let in: as the official SDK has it, asked once.
 
-The SDK makes every request anew: addresses, header fields and options take it half a millisecond of processor time, and its pydantic models
-twenty microseconds more for each event of a stream (docs/adr/0016). None of that changes between two answers of a deployment. So the SDK
-makes one request, which is not sent, and every answer is asked for with that one's address and header fields.
+The SDK makes every request anew, which takes it half a millisecond of processor time, and its pydantic models take more for each event of a
+stream (docs/providers.md). None of that changes between two answers of a deployment. So the SDK makes one request, which is not sent, and
+every answer is asked for with that one's address and header fields.
 """
 
 from __future__ import annotations

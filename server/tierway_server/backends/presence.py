@@ -30,14 +30,14 @@ NOT_ASKED = Availability(False, "no server: not asked yet")
 async def watch_server(
     client: httpx2.AsyncClient,
     base_url: str,
-    become: Callable[[Availability], None],
+    become: Callable[[Availability], Awaitable[None]],
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> None:
     """Tell `become` whether the server at `base_url` is there, until cancelled."""
     again_s = _FIRST_AGAIN_S
     while True:
         missing = await _missing(client, base_url)
-        become(Availability(not missing, missing and f"no server: {missing}"))
+        await become(Availability(not missing, missing and f"no server: {missing}"))
         if missing:
             await sleep(again_s)
             again_s = min(2 * again_s, _MOST_AGAIN_S)

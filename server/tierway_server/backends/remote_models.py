@@ -13,19 +13,22 @@ from typing import Protocol
 import httpx2
 
 from tierway_server.backends.anthropic_api import AnthropicBackend
-from tierway_server.backends.anthropic_endpoint import OLDER_VERSION, messages
+from tierway_server.backends.anthropic_endpoint import messages
 from tierway_server.backends.base import Availability, Backend
 from tierway_server.backends.http_backend import RemoteModel
 from tierway_server.backends.http_pool import PoolLimits, http_client
 from tierway_server.backends.openai_api import OpenAIBackend
 from tierway_server.backends.openai_dialects import DIALECTS, dialect_of
-from tierway_server.backends.openai_endpoint import chat_completions
+from tierway_server.backends.openai_endpoint import Endpoint, chat_completions
 from tierway_server.backends.presence import NOT_ASKED, watch_server
 from tierway_server.config import Config, DeploymentConfig, ModelConfig, ProviderConfig, expand_path, resolve_secret
 
 
 class RemoteBackend(Backend, Protocol):
-    """A backend whose availability is told from outside."""
+    """A backend that is made ready, and told of its availability, from outside."""
+
+    def prepare(self) -> None:
+        """Do what would hold the first answer up. Blocks; may be called in a thread, and again."""
 
     def become(self, availability: Availability) -> None:
         """Tell the watchers, if it is news."""
@@ -53,25 +56,27 @@ Construct = Callable[[Provider, ModelConfig, DeploymentConfig], RemoteBackend]
 
 def _openai(provider: Provider, model: ModelConfig, deployment: DeploymentConfig) -> RemoteBackend:
     config = provider.config
-    assert deployment.model is not None
     dialect = dialect_of(config.kind, is_own_address=config.base_url is not None)
-    endpoint = chat_completions(
-        config.address,
-        provider.key,
-        dict(config.headers),
-        model=deployment.model,
-        api_version=config.api_version,
-    )
+
+    def endpoint() -> Endpoint:  # no partial, whose repr would tell the key
+        return chat_completions(
+            config.address,
+            provider.key,
+            dict(config.headers),
+            model=deployment.model or "",
+            api_version=config.api_version,
+        )
+
     return OpenAIBackend(remote_model(provider, model, deployment), dialect, endpoint, provider.client, provider.held)
 
 
 def _anthropic(provider: Provider, model: ModelConfig, deployment: DeploymentConfig) -> RemoteBackend:
     config = provider.config
-    current, older = (
-        messages(config.address, provider.key, dict(config.headers), version=version)
-        for version in (None, OLDER_VERSION)
-    )
-    return AnthropicBackend(remote_model(provider, model, deployment), current, older, provider.client, provider.held)
+
+    def endpoint(version: str | None) -> Endpoint:
+        return messages(config.address, provider.key, dict(config.headers), version)
+
+    return AnthropicBackend(remote_model(provider, model, deployment), endpoint, provider.client, provider.held)
 
 
 def _vllm_grpc(provider: Provider, model: ModelConfig, deployment: DeploymentConfig) -> RemoteBackend:
@@ -125,6 +130,8 @@ class RemoteModels:
         unavailable: Sequence[str],
         environ: Mapping[str, str],
         held: Callable[[str, float], None] = lambda _provider, _seconds: None,
+        *,
+        answers: bool = True,
     ) -> None:
         """Construct the backends; nothing is connected.
 
@@ -133,11 +140,13 @@ class RemoteModels:
             unavailable: for each deployment why it cannot answer; empty when nothing static stands in its way.
             environ: where credentials may be.
             held: told of a provider by its name that a rate limit has nothing left, and for how many seconds.
+            answers: whether this process asks for answers; a supervisor only wants to know who is there.
 
         Raises:
             ReferenceUnresolvedError: a credential is gone that was there when `unavailable` was told.
 
         """
+        self._answers = answers
         self._providers: dict[str, Provider] = {}
         self._serving: dict[str, list[RemoteBackend]] = {}
         self.by_deployment: dict[int, RemoteBackend] = {}
@@ -150,7 +159,9 @@ class RemoteModels:
                 provider = self._providers[name] = _provider(name, config.providers[name], environ, partial(held, name))
             backend = CONSTRUCT[provider.config.kind](provider, model, deployment)
             if provider.key is None:
-                backend.become(NOT_ASKED)
+                backend.become(NOT_ASKED)  # and prepared when it is there
+            elif answers:
+                backend.prepare()
             self._serving.setdefault(provider.name, []).append(backend)
             self.by_deployment[index] = backend
 
@@ -177,8 +188,10 @@ class RemoteModels:
         for provider in self._providers.values():
             await provider.client.aclose()
 
-    def _become(self, provider: str, availability: Availability) -> None:
+    async def _become(self, provider: str, availability: Availability) -> None:
         for backend in self._serving[provider]:
+            if availability.is_available and self._answers:
+                await asyncio.to_thread(backend.prepare)
             backend.become(availability)
 
 

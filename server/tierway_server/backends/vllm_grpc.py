@@ -116,7 +116,11 @@ class VllmGrpcBackend:
         self._model: _Model | None = None
         self._availability = _ABSENT
         self._watchers: list[Callable[[Availability], None]] = []
-        self._metadata = (("authorization", f"Bearer {server.key}"),) if server.key else ()
+
+    @property
+    def _metadata(self) -> tuple[tuple[str, str], ...]:
+        # Not kept, so that no repr tells it.
+        return (("authorization", f"Bearer {self._server.key}"),) if self._server.key else ()
 
     @property
     def availability(self) -> Availability:
@@ -251,6 +255,9 @@ class VllmGrpcBackend:
             return await asyncio.to_thread(tokenizer.prompt, generation.messages, generation.answered)
         except TokenizerUnusableError:
             raise failures.of_kind(self._server.provider, ProviderRejectedError, "chat template") from None
+
+    def prepare(self) -> None:
+        """Nothing would hold the first answer up: what is to be known is known before it is available."""
 
     def become(self, availability: Availability) -> None:
         """Tell the watchers, if it is news."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field, JsonValue, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from tierway_server.config.policy import DeploymentBreakerConfig
 from tierway_server.config.price import PriceConfig
@@ -69,7 +69,7 @@ class DeploymentConfig(Section):
     can: Items[FeatureName] = ()
     """What it can do there although the provider cannot. With `provider` only."""
 
-    parameters: Mapping[str, JsonValue] = {}
+    parameters: Mapping[str, Any] = {}
     """Added to each request as they are, such as `reasoning_effort: low`. With `provider` only."""
 
     def lacked_at(self, provider: ProviderConfig) -> frozenset[FeatureName]:
@@ -84,7 +84,7 @@ class DeploymentConfig(Section):
 
     @field_validator("parameters")
     @classmethod
-    def _are_parameters(cls, value: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+    def _are_parameters(cls, value: Mapping[str, Any]) -> Mapping[str, Any]:
         return check_parameters(value)
 
     @model_validator(mode="after")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import Field, JsonValue, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from tierway_server.config.provider_kinds import BASE_URLS, NEEDS_KEY, FeatureName, KindName
 from tierway_server.config.references import check_secret, check_variables
@@ -58,7 +58,7 @@ class ProviderConfig(Section):
     """Longest silence, in seconds, between two bytes of an answer, and before the first one."""
 
     max_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 64
-    """Most answers at once from each of its deployments, in each process of the server; one more is refused (`QUEUE_FULL`)."""
+    """Most answers at once from each of its deployments, over all processes of the server; one more is refused (`QUEUE_FULL`)."""
 
     max_connections: Annotated[int, Field(ge=1, le=100_000)] = 128
     """Most connections to it at once, from each process of the server. Over HTTP/1.1 each answer under way has one."""
@@ -152,7 +152,7 @@ def check_features(can: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...
     return can
 
 
-def check_parameters(parameters: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+def check_parameters(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return `parameters` if they are the configuration's to state; raise ValueError otherwise."""
     if ours := _OURS & set(parameters):
         raise ValueError(f'must not state "{min(ours)}"')

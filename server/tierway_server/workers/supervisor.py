@@ -90,7 +90,7 @@ class Supervisor:
         reasons = [unavailable_reason(config, deployment, environ) for _, deployment in config.deployments]
         self.engines = remote_engines(config, reasons, host_socket(self._socket))
         # Front ends ask remote models themselves; which of them are there is found out here, for all.
-        self.remote = RemoteModels(config, reasons, environ)
+        self.remote = RemoteModels(config, reasons, environ, answers=False)
         self.deployments = Deployments(
             self.table,
             self.state,
