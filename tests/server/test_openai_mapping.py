@@ -95,7 +95,7 @@ def body_of(kind: str = "openai", *, lacks: frozenset[str] | None = None, contex
 def test_every_kind_has_its_row_in_every_table():
     kinds = set(get_args(KindName))
     assert kinds == set(LACKS) == set(CONSTRUCT) == {*BASE_URLS, "azure"}
-    assert set(DIALECTS) == kinds - {"anthropic", "vllm_grpc"}
+    assert set(DIALECTS) == kinds - {"anthropic", "google", "vllm_grpc"}
 
 
 def test_the_names_of_the_configuration_are_the_core_s():

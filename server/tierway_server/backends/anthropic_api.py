@@ -7,24 +7,20 @@ are those of every provider.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
 from functools import cached_property
 
 import httpx2
 
-from tierway_server.backends import failures
 from tierway_server.backends.anthropic_endpoint import OLDER_VERSION
 from tierway_server.backends.anthropic_reply import Reply
 from tierway_server.backends.anthropic_request import asked
-from tierway_server.backends.base import Chunk, FinishReason, Generation
+from tierway_server.backends.base import Chunk, Generation
 from tierway_server.backends.continuation import continued
 from tierway_server.backends.http_backend import HttpBackend, RemoteModel
 from tierway_server.backends.openai_endpoint import Endpoint
 from tierway_server.backends.openai_request import estimated_input_tokens
 from tierway_server.backends.room import tokens_to_generate
 from tierway_server.config import PREFILL
-
-_BLOCKED = {"type": "content_filter"}
 
 
 class AnthropicBackend(HttpBackend):
@@ -71,13 +67,3 @@ class AnthropicBackend(HttpBackend):
         endpoint = self._older if it.is_sampled else self._current
         chunks = self._unless_refused(self._streamed(endpoint, {**it.body, **model.parameters}, reply, max_tokens))
         return continued(chunks, generation.answered) if it.is_asked_to_continue else chunks
-
-    async def _unless_refused(self, chunks: AsyncGenerator[Chunk, None]) -> AsyncGenerator[Chunk, None]:
-        """The chunks; a refusal before any of them is an error, for the API has no other sign of one."""
-        is_empty = True
-        async with aclosing(chunks):
-            async for chunk in chunks:
-                if is_empty and not chunk.text and chunk.finish_reason is FinishReason.CONTENT_FILTER:
-                    raise failures.of_report(self._model.provider, _BLOCKED)
-                is_empty = False
-                yield chunk

@@ -116,6 +116,16 @@ class HttpBackend(ABC):
     def _rest_of(self, generation: Generation) -> AsyncGenerator[Chunk, None]:
         """The answer, or what follows on its beginning."""
 
+    async def _unless_refused(self, chunks: AsyncGenerator[Chunk, None]) -> AsyncGenerator[Chunk, None]:
+        """The chunks; a refusal before any of them is an error, where the API has no other sign of one."""
+        is_empty = True
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                if is_empty and not chunk.text and chunk.finish_reason is FinishReason.CONTENT_FILTER:
+                    raise failures.of_report(self._model.provider, {"type": "content_filter"})
+                is_empty = False
+                yield chunk
+
     async def _streamed(
         self, endpoint: Endpoint, body: Mapping[str, object], answer: Reading, max_tokens: int
     ) -> AsyncGenerator[Chunk, None]:

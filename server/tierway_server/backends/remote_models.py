@@ -15,6 +15,7 @@ import httpx2
 from tierway_server.backends.anthropic_api import AnthropicBackend
 from tierway_server.backends.anthropic_endpoint import messages
 from tierway_server.backends.base import Availability, Backend
+from tierway_server.backends.gemini_api import GeminiBackend, stream_generate_content
 from tierway_server.backends.http_backend import RemoteModel
 from tierway_server.backends.http_pool import PoolLimits, http_client
 from tierway_server.backends.openai_api import OpenAIBackend
@@ -79,6 +80,12 @@ def _anthropic(provider: Provider, model: ModelConfig, deployment: DeploymentCon
     return AnthropicBackend(remote_model(provider, model, deployment), endpoint, provider.client, provider.held)
 
 
+def _google(provider: Provider, model: ModelConfig, deployment: DeploymentConfig) -> RemoteBackend:
+    config = provider.config
+    endpoint = stream_generate_content(config.address, provider.key, dict(config.headers), model=deployment.model or "")
+    return GeminiBackend(remote_model(provider, model, deployment), endpoint, provider.client, provider.held)
+
+
 def _vllm_grpc(provider: Provider, model: ModelConfig, deployment: DeploymentConfig) -> RemoteBackend:
     # Here, not at the top: the stubs are an extra.
     from tierway_server.backends.vllm_grpc import VllmGrpcBackend, VllmServer
@@ -101,7 +108,7 @@ def _vllm_grpc(provider: Provider, model: ModelConfig, deployment: DeploymentCon
 
 
 CONSTRUCT: Mapping[str, Construct] = MappingProxyType(
-    {**dict.fromkeys(DIALECTS, _openai), "anthropic": _anthropic, "vllm_grpc": _vllm_grpc}
+    {**dict.fromkeys(DIALECTS, _openai), "anthropic": _anthropic, "google": _google, "vllm_grpc": _vllm_grpc}
 )
 """What makes the deployments of which kind of provider."""
 

@@ -10,7 +10,18 @@ from types import MappingProxyType
 from typing import Literal
 
 KindName = Literal[
-    "openai", "azure", "groq", "openrouter", "gemini", "xai", "anthropic", "ollama", "llamacpp", "vllm", "vllm_grpc"
+    "openai",
+    "azure",
+    "groq",
+    "openrouter",
+    "gemini",
+    "xai",
+    "anthropic",
+    "google",
+    "ollama",
+    "llamacpp",
+    "vllm",
+    "vllm_grpc",
 ]
 
 BASE_URLS: Mapping[str, str] = MappingProxyType(
@@ -21,6 +32,7 @@ BASE_URLS: Mapping[str, str] = MappingProxyType(
         "gemini": "https://generativelanguage.googleapis.com/v1beta/openai",
         "xai": "https://api.x.ai/v1",
         "anthropic": "https://api.anthropic.com",
+        "google": "https://generativelanguage.googleapis.com/v1beta",
         "ollama": "http://127.0.0.1:11434/v1",
         "llamacpp": "http://127.0.0.1:8080/v1",
         "vllm": "http://127.0.0.1:8000/v1",
@@ -29,7 +41,7 @@ BASE_URLS: Mapping[str, str] = MappingProxyType(
 )
 """Where the API of each kind is by default; Azure's is everybody's own."""
 
-NEEDS_KEY = frozenset({"openai", "azure", "groq", "openrouter", "gemini", "xai", "anthropic"})
+NEEDS_KEY = frozenset({"openai", "azure", "groq", "openrouter", "gemini", "xai", "anthropic", "google"})
 """Kinds that let nobody in without a key."""
 
 FeatureName = Literal[
@@ -67,6 +79,8 @@ LACKS: Mapping[str, frozenset[FeatureName]] = MappingProxyType(
         "xai": _AS_OPENAI | {"penalties"},
         # Sampling is for the older models alone: version 2026-10-21 of the API has no parameters for it (`can: [sampling, top_k]`).
         "anthropic": frozenset({"logprobs", "seed", "penalties", "high_temperature", "sampling", "top_k", PREFILL}),
+        # Which of its models give log-probabilities changes (`can: [logprobs]`).
+        "google": frozenset({"logprobs", "parallel_tools", "image_uri", "many_stops", PREFILL}),
         "ollama": frozenset({"top_k", "tool_choice", "parallel_tools", "image_uri", PREFILL}),
         "llamacpp": frozenset({"image_uri"}),
         "vllm": frozenset({"image_uri"}),

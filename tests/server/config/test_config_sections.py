@@ -14,9 +14,7 @@ def put(document, path, value):
 
 PRICE = ("models", 0, "price_usd_per_million_tokens")
 ADDRESS = 'must be "host:port", such as "127.0.0.1:50051"'
-KINDS = (
-    '"openai", "azure", "groq", "openrouter", "gemini", "xai", "anthropic", "ollama", "llamacpp", "vllm" or "vllm_grpc"'
-)
+KINDS = '"openai", "azure", "groq", "openrouter", "gemini", "xai", "anthropic", "google", "ollama", "llamacpp", "vllm" or "vllm_grpc"'
 SECRET = 'must be a reference, "env:NAME", "file:PATH" or "vault:PATH#KEY", never the secret itself'
 
 CASES = [
