@@ -101,6 +101,18 @@ async def test_answers_one_after_the_other_share_a_connection(backend, provider)
     assert (provider.count, provider.connections) == (3, 1)
 
 
+async def test_a_kept_connection_that_the_server_closes_is_no_failure_and_a_new_one_is(backend, provider):
+    await answer(backend)
+    replies = iter([Reply(before=(End.CUT,)), openai.stream()])
+    provider.answer = lambda _: next(replies)
+    assert text_of(await answer(backend)) == "Paris it is."
+    assert (provider.count, provider.connections) == (3, 2)
+    provider.answer = always(before=(End.RESET,))
+    async with remote_backend(remote_fleet(f"{provider.base_url}/v1")) as fresh:
+        assert isinstance((await failure_of(fresh))[1], ProviderFailedError)
+    assert provider.count == 4
+
+
 async def test_a_caller_who_leaves_closes_the_connection_at_once(backend, provider):
     provider.answer = always(openai.text("Paris"), End.HANG)
     chunks = backend.generate(asking())

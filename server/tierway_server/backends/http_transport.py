@@ -9,6 +9,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import aiohttp
 import httpx2
@@ -49,13 +50,10 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
             for name, value in request.headers.raw
             if name.lower() not in _OWN_FIELDS
         ]
+        data = await request.aread()
         with _as_httpx2():
-            response = await session.request(
-                request.method,
-                yarl.URL(str(request.url), encoded=True),
-                headers=headers,
-                data=await request.aread() or None,
-                allow_redirects=False,
+            response = await self._sent(
+                session, request.method, yarl.URL(str(request.url), encoded=True), headers, data
             )
         return httpx2.Response(
             response.status,
@@ -64,6 +62,24 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
             extensions={"http_version": b"HTTP/1.1"},
         )
 
+    async def _sent(
+        self, session: aiohttp.ClientSession, method: str, url: yarl.URL, headers: list[tuple[str, str]], data: bytes
+    ) -> aiohttp.ClientResponse:
+        """Send a request. A connection that the server was closing just then is no failure: another one is taken.
+
+        llama.cpp's server closes each connection after a stream, and says that it keeps it.
+        """
+        for is_last in (False, False, True):
+            told = _Told()
+            try:
+                return await session.request(
+                    method, url, headers=headers, data=data or None, allow_redirects=False, trace_request_ctx=told
+                )
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+                if is_last or not told.is_reused:
+                    raise
+        raise AssertionError
+
     async def aclose(self) -> None:
         """Close all connections."""
         session, self._session = self._session, None
@@ -71,17 +87,31 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
             await session.close()
 
     def _begin(self) -> aiohttp.ClientSession:
+        telling = aiohttp.TraceConfig()
+        telling.on_connection_reuseconn.append(_reused)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=self._max_connections, keepalive_timeout=_KEEP_ALIVE_S, ssl=self._context or True
             ),
             timeout=self._timeout,
             cookie_jar=aiohttp.DummyCookieJar(),
+            trace_configs=[telling],
             auto_decompress=False,
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
             read_bufsize=2**16,
         )
         return self._session
+
+
+class _Told:
+    """What is told of the connection that a request was sent on."""
+
+    is_reused = False
+    """Whether it had served another one before."""
+
+
+async def _reused(_session: object, context: SimpleNamespace, _params: object) -> None:
+    context.trace_request_ctx.is_reused = True
 
 
 class _Body(httpx2.AsyncByteStream):

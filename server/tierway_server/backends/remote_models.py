@@ -57,15 +57,13 @@ Construct = Callable[[Provider, ModelConfig, DeploymentConfig], RemoteBackend]
 
 def _openai(provider: Provider, model: ModelConfig, deployment: DeploymentConfig) -> RemoteBackend:
     config = provider.config
+    name = deployment.model
+    assert name is not None
     dialect = dialect_of(config.kind, is_own_address=config.base_url is not None)
 
     def endpoint() -> Endpoint:  # no partial, whose repr would tell the key
         return chat_completions(
-            config.address,
-            provider.key,
-            dict(config.headers),
-            model=deployment.model or "",
-            api_version=config.api_version,
+            config.address, provider.key, dict(config.headers), model=name, api_version=config.api_version
         )
 
     return OpenAIBackend(remote_model(provider, model, deployment), dialect, endpoint, provider.client, provider.held)
