@@ -9,6 +9,7 @@ BENCHMARKS = {
     "decide": "what a decision costs inside the core",
     "state": "what the shared state costs: counts, outcomes, limits, budgets, alone and contended",
     "simulate": "what simulating a million requests costs, and how fast traffic leaves what fails",
+    "shared_rounds": "what keeping in step through Redis costs, and how stale it leaves what is heard",
     "balance": "how evenly strategies share an uneven load, on a virtual clock",
     "route_overhead": "what Route costs over gRPC, against a bare grpc.aio echo",
     "route_batch": "how many decisions a second RouteBatch takes",
@@ -17,6 +18,7 @@ BENCHMARKS = {
     "step_length": "how long requests wait for the step of one that was given up (needs a running server)",
     "cancel_storm": "whether streams left at random moments leak anything (needs a running server)",
     "engine_kill": "how the server survives the death of its engine (needs a running server)",
+    "worker_kill": "how a server of several workers survives the death of one, and of its engines' host (needs a running server)",
 }
 
 

@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator
 from itertools import count
 from random import Random
 
-from tierway_bench.decide import build_table
-from tierway_core import DeploymentSpec, ModelSpec, Request, Router, State, Table
+from tierway_bench.places import table_of
+from tierway_core import DeploymentSpec, Request, Router, State
 
 PLACES = 20
 SLOW = 5
@@ -97,24 +97,11 @@ class Day:
 
 def build() -> tuple[Router, State]:
     """One model in all places, and a state in which all are up."""
-    places = tuple(
-        DeploymentSpec(name=f"m@{place}", provider="p", context_tokens=32_768, expected_latency_s=0.01)
+    places = (
+        DeploymentSpec(name=f"model@{place}", provider="p", context_tokens=32_768, expected_latency_s=0.01)
         for place in range(PLACES)
     )
-    model = ModelSpec(
-        name="m",
-        tier=1,
-        compliance=1.0,
-        vision=True,
-        response_format=True,
-        logprobs=True,
-        input_picousd=1,
-        cached_input_picousd=1,
-        output_picousd=1,
-        fallback=(),
-        deployments=places,
-    )
-    table = Table([model], build_table().routing)
+    table = table_of(places)
     state = State(PLACES)
     for place in range(PLACES):
         state.set_available(place, True)

@@ -11,33 +11,24 @@ import argparse
 import os
 import signal
 import sys
-import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import grpc
 import psutil
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from tierway.v1 import router_service_pb2 as pb
-from tierway.v1 import types_pb2
-from tierway_bench import grpc_streams
+from tierway_bench.deaths import POLL_S, answers, first_time_s, is_serving, seconds, streams_under_way
 from tierway_bench.processes import fetch
 from tierway_bench.report import Machine, table, write_json
 
 VICTIMS = ("EngineCore", "Worker")
 """What the names of vLLM's processes contain."""
 
-_SERVICE = "tierway.v1.RouterService"
-_EXECUTE = "/tierway.v1.RouterService/Execute"
-_POLL_S = 0.002
 _NOT_READY_WITHIN_S = 30.0
-_CALL_S = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,15 +58,6 @@ def _is_called(process: psutil.Process, name: str) -> bool:
     return False
 
 
-def first_time_s(happened: Callable[[], bool], *, since_s: float, within_s: float, poll_s: float) -> float | None:
-    """When `happened` first was true, in seconds after `since_s`; None when it was not within `within_s`."""
-    while (now_s := time.monotonic() - since_s) < within_s:
-        if happened():
-            return time.monotonic() - since_s
-        time.sleep(min(poll_s, max(within_s - now_s, 0)))
-    return None
-
-
 def kill_round(given: argparse.Namespace, name: str) -> Round | None:
     """Kill one process and watch; None when there is no such process."""
     processes = engine_processes(given.pid)
@@ -85,7 +67,7 @@ def kill_round(given: argparse.Namespace, name: str) -> Round | None:
     with (
         grpc.insecure_channel(given.target) as channel,
         ThreadPoolExecutor(given.streams + 3) as pool,
-        _streams_under_way(channel, pool, given.streams) as ended,
+        streams_under_way(channel, pool, given.streams) as ended,
     ):
         killed_s = time.monotonic()
         os.kill(victim.pid, signal.SIGKILL)
@@ -93,11 +75,11 @@ def kill_round(given: argparse.Namespace, name: str) -> Round | None:
         def watch(happened: Callable[[], bool], within_s: float, poll_s: float) -> Future[float | None]:
             return pool.submit(first_time_s, happened, since_s=killed_s, within_s=within_s, poll_s=poll_s)
 
-        http = watch(lambda: fetch(f"{given.http}/ready")[0] == 503, _NOT_READY_WITHIN_S, _POLL_S)
-        health = watch(lambda: not _is_serving(channel), _NOT_READY_WITHIN_S, _POLL_S)
+        http = watch(lambda: fetch(f"{given.http}/ready")[0] == 503, _NOT_READY_WITHIN_S, POLL_S)
+        health = watch(lambda: not is_serving(channel), _NOT_READY_WITHIN_S, POLL_S)
         # Not before it is down: until then a request may still slip through to the dying engine's last answers.
         http_s, health_s = http.result(), health.result()
-        success = watch(lambda: _answers(channel), given.recover_within, 10 * _POLL_S)
+        success = watch(lambda: answers(channel), given.recover_within, 10 * POLL_S)
         ends = ended()
         ended_s = time.monotonic() - killed_s
         success_s = success.result()
@@ -112,70 +94,11 @@ def kill_round(given: argparse.Namespace, name: str) -> Round | None:
     )
 
 
-@contextmanager
-def _streams_under_way(
-    channel: grpc.Channel, pool: ThreadPoolExecutor, count: int
-) -> Iterator[Callable[[], Counter[str]]]:
-    """Streams that have had their first token; what is yielded waits for their ends and tells them."""
-    call = channel.unary_stream(
-        grpc_streams.STREAM,
-        request_serializer=pb.StreamRequest.SerializeToString,
-        response_deserializer=pb.StreamResponse.FromString,
-    )
-    begun = threading.Barrier(count + 1, timeout=_CALL_S)
-
-    def read(number: int) -> str:
-        has_begun = False
-        try:
-            for event in call(grpc_streams.request(f"{number}: tell a very long story.", 4_000), timeout=_CALL_S):
-                if event.HasField("delta") and not has_begun:
-                    has_begun = True
-                    begun.wait()
-        except grpc.RpcError as error:
-            code: grpc.StatusCode = error.code()
-            return code.name
-        return "OK"
-
-    readers = [pool.submit(read, number) for number in range(count)]
-    begun.wait()
-    yield lambda: Counter(reader.result(_CALL_S) for reader in readers)
-
-
-def _is_serving(channel: grpc.Channel) -> bool:
-    try:
-        reply = health_pb2_grpc.HealthStub(channel).Check(
-            health_pb2.HealthCheckRequest(service=_SERVICE), timeout=_CALL_S
-        )
-    except grpc.RpcError:
-        return False
-    return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)
-
-
-def _answers(channel: grpc.Channel) -> bool:
-    call = channel.unary_unary(
-        _EXECUTE,
-        request_serializer=pb.ExecuteRequest.SerializeToString,
-        response_deserializer=pb.ExecuteResponse.FromString,
-    )
-    try:
-        call(
-            pb.ExecuteRequest(query=types_pb2.Query(prompt="Hello"), sampling=types_pb2.Sampling(max_tokens=2)),
-            timeout=_CALL_S,
-        )
-    except grpc.RpcError:
-        return False
-    return True
-
-
 def _is_alive(process: psutil.Process) -> bool:
     try:
         return process.is_running()  # a zombie counts: nobody has collected it
     except psutil.NoSuchProcess:
         return False
-
-
-def _seconds(value: float | None) -> str:
-    return "never" if value is None else f"{value:.3f}"
 
 
 def main() -> int:
@@ -200,11 +123,11 @@ def main() -> int:
     rows = [
         [
             one.victim,
-            _seconds(one.http_not_ready_s),
-            _seconds(one.health_not_serving_s),
-            _seconds(one.streams_ended_s),
+            seconds(one.http_not_ready_s),
+            seconds(one.health_not_serving_s),
+            seconds(one.streams_ended_s),
             ", ".join(f"{number} {code}" for code, number in one.streams.items()),
-            _seconds(one.first_success_s),
+            seconds(one.first_success_s),
             str(one.orphans),
         ]
         for one in rounds

@@ -1,14 +1,15 @@
 """How a decision's cost grows with the fleet and with the rules: the second part of `python -m tierway_bench.decide`.
 
 Fleets of 10, 100 and 1,000 deployments in two shapes: the same ten models in more places, and as many models as deployments.
-All are up and nothing is struck, which is the dearest case: every deployment is looked at. Rules: the last one holds, and all
-others name other agents. Each figure is the least of several rounds' medians, and the rounds of what is compared alternate, so
-that a busy machine shifts all of them alike.
+All are busy, each with another load, and all are up; where a row says so, each tenth is down, or the caller has a deadline, against
+which every deployment's prediction is held. Rules: the last one holds, and all others name other agents. Each figure is the least of
+several rounds' medians, and the rounds of what is compared alternate, so that a busy machine shifts all of them alike.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from random import Random
 from statistics import median
 from time import perf_counter_ns
 
@@ -29,6 +30,9 @@ FLEETS = (10, 100, 1000)
 RULES = (0, 1, 8, 64)
 GOAL_RATIO = 4.0
 """1,000 deployments cost less than so many times what 10 cost."""
+
+NOW_NS = 10**13
+"""When decisions are made, by the clock of the state."""
 
 _MODELS = 10
 _ROUNDS = 5
@@ -64,11 +68,23 @@ def build_fleet(deployments: int, models: int, routing: RoutingSpec) -> Table:
     )
 
 
-def build_router(table: Table, classifier: Classifier) -> Router:
-    """A router over a fleet that is all up."""
+def build_router(table: Table, classifier: Classifier, *, down: int = 0) -> Router:
+    """A router over a fleet that is busy: each deployment has up to seven requests in flight, and has answered some in the last
+    minute. All are up but each `down`th; 0: all.
+    """
     state = State(len(table.deployments))
+    random = Random(len(table.deployments))
     for deployment in table.deployments:
-        state.set_available(deployment.index, True)
+        index = deployment.index
+        state.set_available(index, not down or index % down != 0)
+        for _ in range(random.randrange(8)):
+            state.begin(index)
+        for second in range(0, 60, 6):
+            now_ns = NOW_NS - second * 10**9
+            seconds = random.uniform(0.1, 1.0)
+            state.observe(
+                index, now_ns, ok=True, first_token_s=seconds, token_s=seconds / 30, tokens=random.randrange(900)
+            )
     return Router(table, state, classifier)
 
 
@@ -96,11 +112,17 @@ def print_growth(routing: RoutingSpec, classifier: Classifier, texts: Mapping[in
     for shape, models in (("ten models", lambda _: _MODELS), ("each a model", lambda count: count)):
         for name, rules in (("learned", routing), ("by class", plain)):
             routers = {count: build_router(build_fleet(count, models(count), rules), classifier) for count in FLEETS}
-            for characters, text in texts.items():
-                _print_row(f"{shape}, {name}, {characters}", routers, Request(text))
+            for characters, asked in texts.items():
+                _print_row(f"{shape}, {name}, {characters}", routers, Request(asked))
+    text = next(iter(texts.values()))
+    for name, rules in (("learned", routing), ("by class", plain)):
+        routers = {count: build_router(build_fleet(count, _MODELS, rules), classifier, down=10) for count in FLEETS}
+        _print_row(f"a tenth down, {name}", routers, Request(text))
+        routers = {count: build_router(build_fleet(count, _MODELS, rules), classifier) for count in FLEETS}
+        _print_row(f"with a deadline, {name}", routers, Request(text, deadline_s=60.0))
     routers = {count: build_router(build_fleet(count, _MODELS, routing), classifier) for count in FLEETS}
     for strategy in STRATEGIES:
-        _print_row(strategy, routers, Request(next(iter(texts.values())), strategy=strategy, prefix_key=7))
+        _print_row(strategy, routers, Request(text, strategy=strategy, prefix_key=7))
 
     print(f"\nrules:       {'':20} {'   '.join(f'{count:>8,}' for count in RULES)}   64 : 1")
     fleets = {}
@@ -110,11 +132,11 @@ def print_growth(routing: RoutingSpec, classifier: Classifier, texts: Mapping[in
             routing, rules=(*others, RuleSpec(name="last", agents=frozenset({"me"})))[:count] if count else ()
         )
         fleets[count] = build_router(build_fleet(_MODELS, _MODELS, rules), classifier)
-    for characters, text in texts.items():
-        _print_row(f"learned, {characters}", fleets, Request(text, agent="me"), over=(64, 1))
+    for characters, asked in texts.items():
+        _print_row(f"learned, {characters}", fleets, Request(asked, agent="me"), over=(64, 1))
 
 
 def _print_row(name: str, routers: Mapping[int, Router], request: Request, over: tuple[int, int] = (1000, 10)) -> None:
-    costs_us = compare_us({str(count): partial(router.decide, request) for count, router in routers.items()})
+    costs_us = compare_us({str(count): partial(router.decide, request, NOW_NS, 7) for count, router in routers.items()})
     ratio = costs_us[str(over[0])] / costs_us[str(over[1])]
     print(f"{name:<33} {'   '.join(f'{cost_us:>8.2f}' for cost_us in costs_us.values())}   {ratio:.2f}")

@@ -13,8 +13,9 @@ from pathlib import Path
 from time import perf_counter
 
 from tierway_bench.decide import build_table
+from tierway_bench.places import table_of
 from tierway_bench.report import Machine, table, write_json
-from tierway_core import BreakerSpec, Classifier, Complexity, DeploymentSpec, ModelSpec, RoutingSpec, Table, Weights
+from tierway_core import BreakerSpec, Classifier, DeploymentSpec, Table, Weights
 from tierway_sim import (
     Fault,
     FaultKind,
@@ -48,7 +49,7 @@ def speed_fleet() -> Fleet:
 def drill_fleet() -> Fleet:
     """One model at four providers that are alike, each behind a breaker as it is by default."""
     breaker = BreakerSpec()
-    deployments = tuple(
+    providers = (
         DeploymentSpec(
             name=f"model@p{place}",
             provider=f"p{place}",
@@ -59,31 +60,7 @@ def drill_fleet() -> Fleet:
         )
         for place in range(4)
     )
-    model = ModelSpec(
-        name="model",
-        tier=1,
-        compliance=1.0,
-        vision=False,
-        response_format=True,
-        logprobs=True,
-        input_picousd=1000,
-        cached_input_picousd=1000,
-        output_picousd=1000,
-        fallback=(),
-        deployments=deployments,
-    )
-    classes = (Complexity.TRIVIAL, Complexity.SIMPLE, Complexity.MODERATE, Complexity.COMPLEX)
-    routing = RoutingSpec(
-        floors=dict.fromkeys(classes, 1),
-        accurate_tier=1,
-        critical_agents=frozenset(),
-        governance_tier=1,
-        governance_terms=(),
-        task_types={},
-        expected_output_tokens=dict.fromkeys(classes, 100),
-        min_compliance=0.0,
-    )
-    return _fleet("four providers", Table([model], routing), None)
+    return _fleet("four providers", table_of(providers), None)
 
 
 def drill(strategy: str, fault: Fault, *, requests: int = _DRILL_REQUESTS, seed: int = 0) -> Summary:

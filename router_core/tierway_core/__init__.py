@@ -11,10 +11,11 @@ No I/O but reading weights and calibrations where asked to, no clock, no randomn
 """
 
 from tierway_core._classifier import Classifier
+from tierway_core._decision import Decision
 from tierway_core._features import Lexicon, estimate_tokens, extract
 from tierway_core._prefixes import Prefixes
 from tierway_core._request import Request
-from tierway_core._select import Decision, Router
+from tierway_core._select import Router
 from tierway_core._sharing import Sharing
 from tierway_core._state import NEVER_NS, State
 from tierway_core.assessment import Assessment, assess

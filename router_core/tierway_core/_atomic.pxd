@@ -15,10 +15,11 @@ cdef extern from *:
     #define TIERWAY_NEVER_NS INT64_MAX
 
     static inline int32_t tierway_load(const int32_t *at) { return __atomic_load_n(at, __ATOMIC_RELAXED); }
-    static inline void tierway_store(int32_t *at, int32_t value) { __atomic_store_n(at, value, __ATOMIC_RELAXED); }
     static inline int32_t tierway_take_all(int32_t *at) { return __atomic_exchange_n(at, 0, __ATOMIC_RELAXED); }
     static inline int64_t tierway_load64(const int64_t *at) { return __atomic_load_n(at, __ATOMIC_RELAXED); }
     static inline void tierway_store64(int64_t *at, int64_t value) { __atomic_store_n(at, value, __ATOMIC_RELAXED); }
+    static inline void tierway_add_bits(int64_t *at, int64_t bits) { __atomic_fetch_or(at, bits, __ATOMIC_RELAXED); }
+    static inline void tierway_drop_bits(int64_t *at, int64_t bits) { __atomic_fetch_and(at, ~bits, __ATOMIC_RELAXED); }
     static inline int64_t tierway_exchange64(int64_t *at, int64_t value) { return __atomic_exchange_n(at, value, __ATOMIC_RELAXED); }
 
     /* Sums may wrap: budgets count modulo 2^64. */
@@ -65,11 +66,12 @@ cdef extern from *:
     const int64_t NEVER_NS "TIERWAY_NEVER_NS"
 
     int32_t load "tierway_load"(const int32_t* at) noexcept nogil
-    void store "tierway_store"(int32_t* at, int32_t value) noexcept nogil
     int32_t take_all "tierway_take_all"(int32_t* at) noexcept nogil
     int32_t count "tierway_count"(int32_t* at, int32_t step) noexcept nogil
     int64_t load64 "tierway_load64"(const int64_t* at) noexcept nogil
     void store64 "tierway_store64"(int64_t* at, int64_t value) noexcept nogil
+    void add_bits "tierway_add_bits"(int64_t* at, int64_t bits) noexcept nogil
+    void drop_bits "tierway_drop_bits"(int64_t* at, int64_t bits) noexcept nogil
     int64_t exchange64 "tierway_exchange64"(int64_t* at, int64_t value) noexcept nogil
     int64_t plus "tierway_plus"(int64_t a, int64_t b) noexcept nogil
     int64_t minus "tierway_minus"(int64_t a, int64_t b) noexcept nogil

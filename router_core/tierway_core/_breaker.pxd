@@ -1,7 +1,7 @@
 # cython: language_level=3
 """Circuit breakers: an automaton in one word, over a sliding window. `state_reference.ReferenceBreaker` is the specification.
 
-The word, from the lowest bit: state (2 bits), the operator's override (2), probes taken (6), probes that succeeded (6), and
+The word stands in a column, its parameters in the deployment's record. From the lowest bit: state (2 bits), the operator's override (2), probes taken (6), probes that succeeded (6), and
 until when it is open, or waits for probes, in steps of 2^16 ns (48).
 """
 
@@ -65,26 +65,26 @@ cdef inline int64_t after_admission(const RecordC* record, int64_t word, int64_t
     return -1
 
 
-cdef inline bint breaker_allows(const RecordC* record, int64_t now_ns) noexcept nogil:
+cdef inline bint breaker_allows(const RecordC* record, int64_t word, int64_t now_ns) noexcept nogil:
     """Whether a request would be let through; takes no probe."""
-    return after_admission(record, load64(&record.breaker), now_ns) >= 0
+    return after_admission(record, word, now_ns) >= 0
 
 
-cdef inline bint probe(RecordC* record, int64_t now_ns) noexcept nogil:
+cdef inline bint probe(const RecordC* record, int64_t* breaker, int64_t now_ns) noexcept nogil:
     """Lets a request through, or not; takes a probe where one is needed."""
-    cdef int64_t word = load64(&record.breaker)
+    cdef int64_t word = load64(breaker)
     cdef int64_t after
     while True:
         after = after_admission(record, word, now_ns)
-        if after == word or after < 0 or swap64(&record.breaker, &word, after):
+        if after == word or after < 0 or swap64(breaker, &word, after):
             return after >= 0
 
 
-cdef inline void release(RecordC* record) noexcept nogil:
+cdef inline void release(int64_t* breaker) noexcept nogil:
     """Gives a probe back of which no outcome will come."""
-    cdef int64_t word = load64(&record.breaker)
+    cdef int64_t word = load64(breaker)
     while state_in(word) == STATE_HALF_OPEN and taken_in(word) > succeeded_in(word):
-        if swap64(&record.breaker, &word, word - (1 << 4)):
+        if swap64(breaker, &word, word - (1 << 4)):
             return
 
 
@@ -100,9 +100,9 @@ cdef inline bint is_failing(const RecordC* record, int64_t slot) noexcept nogil:
     return <double>errors > as_double(load64(&record.error_share)) * <double>outcomes
 
 
-cdef inline void count_outcome(RecordC* record, int64_t now_ns, bint ok) noexcept nogil:
+cdef inline void count_outcome(RecordC* record, int64_t* breaker, int64_t now_ns, bint ok) noexcept nogil:
     """Counts an outcome while closed, and opens; judges probes while half-open. One that is overridden learns nothing."""
-    cdef int64_t word = load64(&record.breaker)
+    cdef int64_t word = load64(breaker)
     cdef int64_t slot_ns = load64(&record.slot_ns)
     cdef int64_t slot, taken, succeeded, after
     cdef bint counted = False
@@ -127,15 +127,15 @@ cdef inline void count_outcome(RecordC* record, int64_t now_ns, bint ok) noexcep
             succeeded = min(succeeded_in(word) + 1, <int64_t>MOST_PROBES)
             taken = max(taken_in(word), succeeded)
             after = half_open(taken, succeeded, word >> UNTIL_BITS) if succeeded < load64(&record.probes) else STATE_CLOSED
-        if swap64(&record.breaker, &word, after):
+        if swap64(breaker, &word, after):
             if state_in(after) == STATE_OPEN:  # once closed again, it starts with an empty window
                 forget(&record.outcomes)
                 forget(&record.errors)
             return
 
 
-cdef inline void force(RecordC* record, int64_t forced) noexcept nogil:
+cdef inline void force(int64_t* breaker, int64_t forced) noexcept nogil:
     """Overrides the automaton, which keeps where it was; 0 gives it back."""
-    cdef int64_t word = load64(&record.breaker)
-    while not swap64(&record.breaker, &word, (word & ~(<int64_t>3 << 2)) | forced << 2):
+    cdef int64_t word = load64(breaker)
+    while not swap64(breaker, &word, (word & ~(<int64_t>3 << 2)) | forced << 2):
         pass

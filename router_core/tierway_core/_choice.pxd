@@ -1,11 +1,12 @@
 # cython: language_level=3
-"""A decision in plain C: what is asked, what there is, what strikes, what is left to choose from."""
+"""A decision in plain C: what is asked, what strikes, what is left to choose from."""
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from tierway_core._classifier cimport AssessmentC
 from tierway_core._features cimport FeaturesC
-from tierway_core._records cimport LimitC, RecordC
+from tierway_core._fleet cimport DEPLOYMENTS_MOST, FleetC, KindC
+from tierway_core._records cimport RecordC
 from tierway_core._sliding cimport lately
 from tierway_core._state cimport in_flight_of
 
@@ -20,57 +21,21 @@ cdef extern from *:
         int64_t product;
         return __builtin_mul_overflow(a, b, &product) ? INT64_MAX : product;
     }
+    static inline void tierway_prefetch(const void *at) { __builtin_prefetch(at); }
     #define TIERWAY_WARM_LEAST 0.1
-    #define TIERWAY_ANYWHERE UINT64_MAX
+    #define TIERWAY_AHEAD 8
     """
     # Of values that are not negative; INT64_MAX instead of overflow.
     int64_t add "tierway_add"(int64_t a, int64_t b) noexcept nogil
     int64_t multiply "tierway_multiply"(int64_t a, int64_t b) noexcept nogil
+    void prefetch "tierway_prefetch"(const void* at) noexcept nogil
+    const Py_ssize_t AHEAD "TIERWAY_AHEAD"  # so many records are asked for before they are read
     const double WARM_LEAST "TIERWAY_WARM_LEAST"  # as prospects.py has it
-    const uint64_t ANYWHERE "TIERWAY_ANYWHERE"
 
 
 cdef enum:
     LEFT = 0  # by no filter struck
-    DEPLOYMENTS_MOST = 4096  # as specs.py has it
     WARM_MOST = 8  # deployments that hold one prefix
-
-
-# What deployments of a kind have in common: filters that go by it, and the price, are worked out once for all of them.
-cdef struct KindC:
-    int64_t input_picousd
-    int64_t cached_picousd  # never above the one before
-    int64_t output_picousd
-    int64_t context_tokens
-    double expected_latency_s
-    double expected_token_s
-    double compliance
-    uint64_t region  # one bit
-    int32_t tier
-    int32_t model
-    int32_t lacks  # flags of Feature
-    bint vision
-    bint response_format
-    bint logprobs
-
-
-cdef struct DeploymentC:
-    uint64_t identity
-    double weight
-    int32_t first_limit  # in FleetC.limits
-    int32_t limits
-
-
-cdef struct FleetC:
-    KindC* kinds
-    DeploymentC* deployments
-    int32_t* kind_of  # by deployment: apart, for every decision walks through it
-    int32_t* limits  # places in the state
-    Py_ssize_t kinds_count
-    Py_ssize_t count
-    const RecordC* records
-    const LimitC* limit_records
-    int workers
 
 
 cdef struct DemandC:
@@ -120,10 +85,11 @@ cdef struct ScalesC:
 
 # What one decision works out on its stack; only as much of it is touched as the fleet is large.
 cdef struct DeskC:
+    bint is_laid  # whether `costs`, `tiers` and `dearest` are there
+    int64_t dearest  # what the request would cost on the dearest deployment, struck or not
     int64_t costs[DEPLOYMENTS_MOST]  # by kind, all input uncached
     int32_t members[DEPLOYMENTS_MOST]  # the pool, ascending
-    unsigned char struck[DEPLOYMENTS_MOST]  # by kind
-    signed char tiers[DEPLOYMENTS_MOST]  # by kind
+    signed char tiers[DEPLOYMENTS_MOST]  # by kind; 0: it is struck
 
 
 # What a strategy chooses from: `pool`, not empty.
@@ -143,13 +109,18 @@ cdef struct ChoiceC:
 
 
 cdef int32_t classify(const FeaturesC* found) noexcept nogil
-cdef void filter_all(const FleetC* fleet, const DemandC* demand, DeskC* desk, unsigned char* filtered) noexcept nogil
+cdef unsigned char strike_kind(const KindC* kind, const DemandC* demand, int64_t cost_picousd) noexcept nogil
+cdef bint are_all_fit(const FleetC* fleet, const DemandC* demand) noexcept nogil
+cdef void strike_by_moment(const FleetC* fleet, const DemandC* demand, unsigned char* struck) noexcept nogil
+cdef void strike_all(
+    const FleetC* fleet, const DemandC* demand, const unsigned char* by_moment, unsigned char* filtered
+) noexcept nogil
+cdef void lay(const FleetC* fleet, const DemandC* demand, DeskC* desk) noexcept nogil
 cdef void gather(
-    const FleetC* fleet, const DemandC* demand, int32_t floor, const unsigned char* filtered, DeskC* desk, ViewC* view
+    const FleetC* fleet, const DemandC* demand, int32_t floor, const unsigned char* by_moment, DeskC* desk, ViewC* view
 ) noexcept nogil
 cdef double quality_of(const ScalesC* scales, int32_t model) noexcept nogil
-cdef int64_t dearest(const FleetC* fleet, const DeskC* desk) noexcept nogil
-cdef void set_up(ScalesC* scales, const AssessmentC* judgement, double cost_quality, int64_t dearest_picousd) noexcept nogil
+cdef void set_up(ScalesC* scales, const AssessmentC* judgement, double cost_quality) noexcept nogil
 cdef double utility_of(const ScalesC* scales, double quality, int64_t cost_picousd) noexcept nogil
 
 
@@ -166,6 +137,11 @@ cdef inline bint is_warm(const DemandC* demand, Py_ssize_t index) noexcept nogil
         if demand.warm[place] == index:
             return True
     return False
+
+
+cdef inline int64_t estimate_picousd(const KindC* kind, const DemandC* demand) noexcept nogil:
+    """The estimated cost, all input uncached."""
+    return add(multiply(demand.input_tokens, kind.input_picousd), multiply(demand.output_tokens, kind.output_picousd))
 
 
 cdef inline int64_t warm_picousd(const KindC* kind, const DemandC* demand) noexcept nogil:
@@ -191,7 +167,7 @@ cdef inline int32_t tier_of(const ViewC* view, Py_ssize_t index) noexcept nogil:
 
 cdef inline int32_t load_of(const ViewC* view, Py_ssize_t index) noexcept nogil:
     """Requests in flight, of all workers."""
-    return in_flight_of(view.fleet.records + index, view.fleet.workers)
+    return in_flight_of(view.fleet.held, index)
 
 
 cdef inline double answer_s_of(const FleetC* fleet, const DemandC* demand, Py_ssize_t index) noexcept nogil:

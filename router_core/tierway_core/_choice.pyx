@@ -1,19 +1,21 @@
 # cython: language_level=3, freethreading_compatible=True
 """Filtering and pooling, and what the dial weighs by, over plain arrays. `filters`, `reference` and `quality` are the specification.
 
-What deployments of a kind have in common is worked out once for all of them; what is left to do for each is one pass over what
-changes from moment to moment.
+What deployments of a kind have in common is worked out once for all of them. What changes from moment to moment is one pass over the
+state's columns; where it finds nothing amiss, nothing of it is written down.
 """
 
 from libc.math cimport INFINITY, sqrt
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.string cimport memset
 
-from tierway_core._atomic cimport load, load64
+from tierway_core._atomic cimport load64
 from tierway_core._breaker cimport breaker_allows
 from tierway_core._classifier cimport AssessmentC, logistic
 from tierway_core._features cimport FeaturesC, has_code, has_planning
+from tierway_core._fleet cimport DeploymentC, FleetC, KindC
 from tierway_core._limit cimport would_take
-from tierway_core._records cimport RecordC
+from tierway_core._steering cimport lowest_bit
 
 
 cdef extern from *:
@@ -21,16 +23,11 @@ cdef extern from *:
     #define TIERWAY_PI 3.141592653589793
     #define TIERWAY_RATE 2.0
     #define TIERWAY_DIAL_MIN 1e-9
-    #define TIERWAY_AHEAD 8
-
-    static inline void tierway_prefetch(const void *at) { __builtin_prefetch(at); }
     """
     # As quality.py has them.
     const double PI "TIERWAY_PI"
     const double RATE "TIERWAY_RATE"
     const double DIAL_MIN "TIERWAY_DIAL_MIN"
-    const Py_ssize_t AHEAD "TIERWAY_AHEAD"  # so many records are asked for before they are read
-    void prefetch "tierway_prefetch"(const void* at) noexcept nogil
 
 
 cdef enum:  # the numbers of ReasonCode
@@ -73,11 +70,7 @@ cdef int32_t classify(const FeaturesC* found) noexcept nogil:
     return SIMPLE if found.words >= 10 else TRIVIAL
 
 
-cdef inline int64_t estimate_picousd(const KindC* kind, const DemandC* demand) noexcept nogil:
-    return add(multiply(demand.input_tokens, kind.input_picousd), multiply(demand.output_tokens, kind.output_picousd))
-
-
-cdef inline unsigned char strike_kind(const KindC* kind, const DemandC* demand, int64_t cost_picousd) noexcept nogil:
+cdef unsigned char strike_kind(const KindC* kind, const DemandC* demand, int64_t cost_picousd) noexcept nogil:
     """The first filter that strikes all deployments of a kind, or LEFT."""
     if demand.forced_model >= 0 and kind.model != demand.forced_model:
         return FILTERED_FORCED_MODEL
@@ -117,63 +110,132 @@ cdef inline bint is_limited(const FleetC* fleet, const DeploymentC* deployment, 
     return False
 
 
-cdef inline unsigned char strike(const FleetC* fleet, Py_ssize_t index, const DemandC* demand, bint hurries) noexcept nogil:
-    """The first filter that strikes a deployment by the state of the moment, or LEFT."""
-    cdef const RecordC* record = fleet.records + index
-    if hurries and answer_s_of(fleet, demand, index) > demand.deadline_s:
-        return FILTERED_DEADLINE
-    if load(&record.available) == 0:
-        return FILTERED_UNAVAILABLE
-    if load64(&record.breaker) != 0 and not breaker_allows(record, demand.now_ns):  # a word of zeros is closed
-        return FILTERED_BREAKER
-    if fleet.deployments[index].limits > 0 and is_limited(fleet, fleet.deployments + index, demand.now_ns):
-        return FILTERED_RATE_LIMIT
-    return LEFT
+cdef inline uint64_t missing_in(const FleetC* fleet, Py_ssize_t word) noexcept nogil:
+    """A bit for each deployment of a word of 64 that is not available."""
+    cdef uint64_t missing = ~<uint64_t>load64(fleet.available + word)
+    cdef Py_ssize_t beyond = 64 * (word + 1) - fleet.count
+    return missing if beyond <= 0 else missing & (~<uint64_t>0 >> beyond)
 
 
-cdef void filter_all(const FleetC* fleet, const DemandC* demand, DeskC* desk, unsigned char* filtered) noexcept nogil:
-    """Prices all kinds, and says of each deployment which filter strikes it first."""
+cdef inline bint is_any_opened(const FleetC* fleet, Py_ssize_t line) noexcept nogil:
+    """Whether any breaker of a cache line is not simply closed, which a word of zeros is. Lines are whole, with zeros at the end."""
+    cdef const int64_t* at = fleet.breakers + 8 * line
+    return (
+        load64(at) | load64(at + 1) | load64(at + 2) | load64(at + 3)
+        | load64(at + 4) | load64(at + 5) | load64(at + 6) | load64(at + 7)
+    ) != 0
+
+
+cdef inline bint is_any_limit_used_up(const FleetC* fleet, int64_t now_ns) noexcept nogil:
+    cdef Py_ssize_t place
+    for place in range(fleet.drawn_count):
+        if not would_take(fleet.limit_records + fleet.drawn[place], now_ns):
+            return True
+    return False
+
+
+cdef bint are_all_fit(const FleetC* fleet, const DemandC* demand) noexcept nogil:
+    """Whether it is seen at a glance that the moment strikes nobody: all are available, all breakers closed, no limit is used up."""
     cdef Py_ssize_t index
-    cdef unsigned char code
-    cdef bint hurries = demand.deadline_s < INFINITY
-    for index in range(fleet.kinds_count):
-        desk.costs[index] = estimate_picousd(fleet.kinds + index, demand)
-        desk.struck[index] = strike_kind(fleet.kinds + index, demand, desk.costs[index])
-        desk.tiers[index] = <signed char>fleet.kinds[index].tier
-    for index in range(fleet.count):
-        code = desk.struck[fleet.kind_of[index]]
-        if code == LEFT:
+    if demand.deadline_s < INFINITY:
+        return False
+    for index in range((fleet.count + 63) // 64):
+        if missing_in(fleet, index) != 0:
+            return False
+    for index in range((fleet.count + 7) // 8):
+        if is_any_opened(fleet, index):
+            return False
+    return not is_any_limit_used_up(fleet, demand.now_ns)
+
+
+cdef void strike_by_moment(const FleetC* fleet, const DemandC* demand, unsigned char* struck) noexcept nogil:
+    """Says of each deployment which filter strikes it by the state of the moment, whatever else may strike it.
+
+    Filter by filter, from the last to the first, which is the one that counts.
+    """
+    cdef Py_ssize_t index, line
+    cdef int64_t breaker
+    cdef uint64_t missing
+    memset(struck, LEFT, fleet.count)
+    if is_any_limit_used_up(fleet, demand.now_ns):
+        for index in range(fleet.count):
+            if is_limited(fleet, fleet.deployments + index, demand.now_ns):
+                struck[index] = FILTERED_RATE_LIMIT
+    for line in range((fleet.count + 7) // 8):
+        if not is_any_opened(fleet, line):
+            continue
+        for index in range(8 * line, min(8 * line + 8, fleet.count)):
+            breaker = load64(fleet.breakers + index)
+            if breaker != 0 and not breaker_allows(fleet.records + index, breaker, demand.now_ns):
+                struck[index] = FILTERED_BREAKER
+    for index in range((fleet.count + 63) // 64):
+        missing = missing_in(fleet, index)
+        while missing != 0:
+            struck[64 * index + lowest_bit(missing)] = FILTERED_UNAVAILABLE
+            missing &= missing - 1
+    if demand.deadline_s < INFINITY:
+        for index in range(fleet.count):
             prefetch(fleet.records + index + AHEAD)
-            code = strike(fleet, index, demand, hurries)
-        filtered[index] = code
+            if answer_s_of(fleet, demand, index) > demand.deadline_s:
+                struck[index] = FILTERED_DEADLINE
+
+
+cdef void strike_all(
+    const FleetC* fleet, const DemandC* demand, const unsigned char* by_moment, unsigned char* filtered
+) noexcept nogil:
+    """Says of each deployment which filter strikes it first, once it is known what the moment does; NULL: nothing."""
+    cdef Py_ssize_t index
+    cdef const KindC* kind
+    cdef unsigned char code
+    for index in range(fleet.count):
+        kind = kind_of(fleet, index)
+        code = strike_kind(kind, demand, estimate_picousd(kind, demand))
+        filtered[index] = by_moment[index] if code == LEFT and by_moment != NULL else code
+
+
+cdef void lay(const FleetC* fleet, const DemandC* demand, DeskC* desk) noexcept nogil:
+    """Prices all kinds, and says of which tier each is that no filter strikes."""
+    cdef const KindC* kind
+    cdef Py_ssize_t index
+    cdef int64_t cost
+    cdef int64_t dearest = 0
+    if desk.is_laid:
+        return
+    for index in range(fleet.kinds_count):
+        kind = fleet.kinds + index
+        cost = estimate_picousd(kind, demand)
+        dearest = max(dearest, cost)
+        desk.costs[index] = cost
+        desk.tiers[index] = <signed char>kind.tier if strike_kind(kind, demand, cost) == LEFT else 0
+    desk.dearest = dearest
+    desk.is_laid = True
 
 
 cdef void gather(
-    const FleetC* fleet, const DemandC* demand, int32_t floor, const unsigned char* filtered, DeskC* desk, ViewC* view
+    const FleetC* fleet, const DemandC* demand, int32_t floor, const unsigned char* by_moment, DeskC* desk, ViewC* view
 ) noexcept nogil:
     """What to choose from: at or above the floor, else the highest tier below it; those that see, if that is preferred."""
     cdef Py_ssize_t index, place
     cdef Py_ssize_t size = 0
     cdef Py_ssize_t seeing = 0
     cdef int32_t tier
-    cdef int32_t lowest = 0  # of the pool: the floor, or what comes nearest so far
+    cdef int32_t lowest = 1  # of the pool: the floor, or what comes nearest so far
     cdef bint narrows = demand.speaks_of_images and not demand.has_image
     view.fleet = fleet
     view.demand = demand
     view.costs = desk.costs
     view.pool = desk.members
     for index in range(fleet.count):
-        if filtered[index] != LEFT:
-            continue
         tier = desk.tiers[fleet.kind_of[index]]
+        if tier < lowest or (by_moment != NULL and by_moment[index] != LEFT):
+            continue
         if tier > lowest and lowest < floor:  # all before are lower
             lowest = min(tier, floor)
             size = seeing = 0
-        if tier >= lowest:
-            desk.members[size] = <int32_t>index
-            size += 1
-            if narrows:
-                seeing += kind_of(fleet, index).vision
+        desk.members[size] = <int32_t>index
+        size += 1
+        if narrows:
+            seeing += kind_of(fleet, index).vision
     view.only_vision = 0 < seeing < size
     view.size = size
     if view.only_vision:
@@ -199,28 +261,18 @@ cdef double quality_of(const ScalesC* scales, int32_t model) noexcept nogil:
     return 0.0 if quality < 0.0 else 1.0 if quality > 1.0 else quality
 
 
-cdef int64_t dearest(const FleetC* fleet, const DeskC* desk) noexcept nogil:
-    """What the request would cost on the dearest deployment, struck or not."""
-    cdef Py_ssize_t kind
-    cdef int64_t most = 0
-    for kind in range(fleet.kinds_count):
-        most = max(most, desk.costs[kind])
-    return most
-
-
 cdef inline double exchange_rate(double cost_quality) noexcept nogil:
     return RATE * (1.0 - cost_quality) / max(cost_quality, DIAL_MIN)
 
 
-cdef void set_up(ScalesC* scales, const AssessmentC* judgement, double cost_quality, int64_t dearest_picousd) noexcept nogil:
-    """What the dial weighs by in one decision, beside the abilities and the pair."""
+cdef void set_up(ScalesC* scales, const AssessmentC* judgement, double cost_quality) noexcept nogil:
+    """What the dial weighs by in one decision, beside the abilities, the pair, and what the dearest would cost."""
     scales.difficulty = judgement.difficulty
     scales.spread = sqrt(1.0 + PI / 8.0 * judgement.sigma * judgement.sigma)
     scales.gain = judgement.gain
     scales.domain = judgement.domain
     scales.only_price = cost_quality == 0.0
     scales.rate = exchange_rate(cost_quality)
-    scales.dearest_picousd = <double>dearest_picousd
 
 
 cdef double utility_of(const ScalesC* scales, double quality, int64_t cost_picousd) noexcept nogil:

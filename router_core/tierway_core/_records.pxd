@@ -1,15 +1,18 @@
 # cython: language_level=3
-"""The layout of a state: fixed-size records of words, each record a multiple of a cache line (64 bytes).
+"""The layout of a state: columns and fixed-size records of words, each a multiple of a cache line (64 bytes).
 
-A header, then a record for each worker, deployment, limit and budget, in this order. Zeros are a valid state: all is
-unavailable and idle, breakers and limits let everything through, budgets have nothing to spend.
+A header, a record for each worker, the columns of the deployments, then a record for each deployment, limit and budget, in
+this order. Columns are what every decision reads of every deployment: in records, a thousand of them would be a thousand
+cache lines. First availability, a bit each, then breakers, a word each; then for each worker what it has in flight, a count each.
+Zeros are a valid state: all is unavailable and idle, breakers and limits let everything through, budgets have nothing to spend.
 Change anything here, and LAYOUT_VERSION goes up.
 """
 
 from libc.stdint cimport int32_t, int64_t
 
 cdef enum:
-    LAYOUT_VERSION = 1
+    LAYOUT_VERSION = 2
+    LINE_BYTES = 64
     MOST_WORKERS = 16
     SLOTS = 8  # of a sliding window
 
@@ -40,25 +43,19 @@ cdef struct WindowC:
 
 
 cdef struct RecordC:
-    # What every decision reads, in one line.
-    int32_t available
-    int32_t spare
-    int64_t breaker  # the automaton in one word: see _breaker.pxd
     EwmaC first_token
     EwmaC token
     EwmaC error
-    # In flight, by worker: what a dead one held is known.
-    int32_t held[MOST_WORKERS]
+    # Usage of the minute on other machines, as last heard.
+    int64_t others_requests
+    int64_t others_tokens
     # Parameters of the breaker.
     int64_t error_share  # the bits of a double
     int64_t min_requests
     int64_t slot_ns  # an eighth of the window; 0: the breaker never opens
     int64_t open_ns
     int64_t probes
-    # Usage of the minute on other machines, as last heard.
-    int64_t others_requests
-    int64_t others_tokens
-    int64_t spare_word
+    int64_t spare[3]
     # Outcomes within the breaker's window, and usage of the minute.
     WindowC outcomes
     WindowC errors

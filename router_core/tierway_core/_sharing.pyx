@@ -80,7 +80,7 @@ cdef class Sharing:
 
     def automaton(self, Py_ssize_t index):
         """Where the automaton is, below what an operator may have put over it, and until when; that is 0 if it is closed."""
-        cdef int64_t word = load64(&self.state.record(index).breaker)
+        cdef int64_t word = load64(self.state.breaker_word(index))
         return Breaker(state_in(word) + 1), word >> UNTIL_BITS << UNTIL_BITS
 
     def set_automaton(self, Py_ssize_t index, breaker, int64_t until_ns):
@@ -93,11 +93,12 @@ cdef class Sharing:
 
         """
         cdef RecordC* record = self.state.record(index)
-        cdef int64_t seen = load64(&record.breaker)
+        cdef int64_t* word = self.state.breaker_word(index)
+        cdef int64_t seen = load64(word)
         cdef int64_t after = STATE_CLOSED
         if breaker == Breaker.OPEN:
             after = STATE_OPEN | (until_ns + (1 << UNTIL_BITS) - 1) >> UNTIL_BITS << UNTIL_BITS
-        while not swap64(&record.breaker, &seen, after | forced_in(seen) << 2):
+        while not swap64(word, &seen, after | forced_in(seen) << 2):
             pass
         forget(&record.outcomes)
         forget(&record.errors)

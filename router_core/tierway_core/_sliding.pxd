@@ -2,7 +2,7 @@
 """What fades: means that forget with time, and counts over a sliding window. `state_reference` is the specification."""
 
 from libc.math cimport exp
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from tierway_core._atomic cimport as_bits, as_double, exchange64, load64, store64, swap64
 from tierway_core._records cimport SLOTS, EwmaC, WindowC
@@ -29,6 +29,11 @@ cdef extern from *:
     const int64_t MOST_SLOT "TIERWAY_MOST_SLOT"
     const int64_t MOST_AHEAD "TIERWAY_MOST_AHEAD"
     const int64_t USAGE_SLOT_NS "TIERWAY_USAGE_SLOT_NS"
+
+
+# For who reads many windows at one moment.
+cdef struct NumbersC:
+    int64_t bits[SLOTS]  # as they stand in a slot's word
 
 
 cdef inline double ewma(const EwmaC* mean, double default) noexcept nogil:
@@ -85,16 +90,33 @@ cdef inline void slide(WindowC* window, int64_t slot, int64_t amount) noexcept n
             return
 
 
-cdef inline int64_t slid(const WindowC* window, int64_t slot) noexcept nogil:
-    """What the window counted: in the slot, and in the seven before."""
-    cdef int64_t total = 0
-    cdef int64_t seen
+cdef inline NumbersC numbers_at(int64_t slot) noexcept nogil:
+    """The numbers of a slot and of the seven before, each in its place."""
+    cdef NumbersC numbers
     cdef int place
     for place in range(SLOTS):
-        seen = load64(&window.slots[place])
-        if 0 <= age_of(seen, slot) < SLOTS:
-            total += seen & MOST_COUNT
-    return total
+        numbers.bits[place] = ((slot - ((slot - place) & (SLOTS - 1))) & MOST_SLOT) << COUNT_BITS
+    return numbers
+
+
+cdef inline int64_t counted_in(const WindowC* window, const NumbersC* numbers, int place) noexcept nogil:
+    cdef int64_t counted = load64(&window.slots[place]) - numbers.bits[place]
+    return counted if <uint64_t>counted <= <uint64_t>MOST_COUNT else 0
+
+
+cdef inline int64_t slid_by(const WindowC* window, const NumbersC* numbers) noexcept nogil:
+    """What the window counted in the slots of these numbers. No loop: `usage_based` reads a thousand of them in a decision."""
+    return (
+        counted_in(window, numbers, 0) + counted_in(window, numbers, 1) + counted_in(window, numbers, 2)
+        + counted_in(window, numbers, 3) + counted_in(window, numbers, 4) + counted_in(window, numbers, 5)
+        + counted_in(window, numbers, 6) + counted_in(window, numbers, 7)
+    )
+
+
+cdef inline int64_t slid(const WindowC* window, int64_t slot) noexcept nogil:
+    """What the window counted: in the slot, and in the seven before."""
+    cdef NumbersC numbers = numbers_at(slot)
+    return slid_by(window, &numbers)
 
 
 cdef inline void forget(WindowC* window) noexcept nogil:

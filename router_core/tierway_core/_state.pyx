@@ -12,20 +12,20 @@ from time import sleep
 
 cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
-from libc.math cimport isfinite
 from libc.stdint cimport int32_t, int64_t, uintptr_t
 
 from tierway_core._atomic cimport (
-    NEVER_NS as NEVER, add64_ordered, as_bits, count, enter, exchange64, leave, load, load64, minus, store, store64,
+    NEVER_NS as NEVER, add64_ordered, add_bits, as_bits, count, drop_bits, enter, exchange64, leave, load64, minus, store64,
     swap64_ordered, take_all
 )
+from tierway_core._bounds cimport cost_of, moment, money, seconds, span
 from tierway_core._breaker cimport (
     MOST_PROBES, STATE_HALF_OPEN, STATE_OPEN, breaker_allows, count_outcome, force, forced_in, is_due, probe, release, state_in
 )
 from tierway_core._budget cimport discrepancy, grant, held_of, left_of, pay, spent_of
 from tierway_core._limit cimport give_back_to, take_from, wait_of
-from tierway_core._records cimport LAYOUT_VERSION, MOST_WORKERS, SLOTS, BudgetC, HeaderC, LimitC, RecordC, WorkerC
-from tierway_core._sliding cimport MOST_ERROR_WEIGHT, USAGE_SLOT_NS, ewma, forget, lately, sample, slide
+from tierway_core._records cimport LAYOUT_VERSION, LINE_BYTES, MOST_WORKERS, SLOTS, BudgetC, HeaderC, LimitC, RecordC, WorkerC
+from tierway_core._sliding cimport MOST_ERROR_WEIGHT, USAGE_SLOT_NS, NumbersC, ewma, forget, lately, numbers_at, sample, slide
 
 from tierway_core.types import Breaker, Recovery
 
@@ -40,47 +40,15 @@ cdef enum:
 cdef extern from *:
     """
     #define TIERWAY_MAGIC INT64_C(0x0179617772656974) /* "tierway" and 1, lowest byte first */
-    #define TIERWAY_MOST_NS (INT64_C(1) << 62)
-    #define TIERWAY_MOST_SPAN_NS (INT64_C(1) << 60)
-    #define TIERWAY_MOST_PICOUSD (INT64_C(1) << 62)
     """
     const int64_t MAGIC "TIERWAY_MAGIC"
-    const int64_t MOST_NS "TIERWAY_MOST_NS"
-    const int64_t MOST_SPAN_NS "TIERWAY_MOST_SPAN_NS"
-    const int64_t MOST_PICOUSD "TIERWAY_MOST_PICOUSD"
 
 
-# ---- checks of what callers give: sums of checked values never overflow -----------------------------------------------
+# ---- the buffer -------------------------------------------------------------------------------------------------------
 
-cdef int64_t moment(int64_t now_ns) except -1:
-    if not 0 <= now_ns < MOST_NS:
-        raise ValueError(f"now_ns is from 0 to below 2^62, not {now_ns}")
-    return now_ns
-
-
-cdef int64_t span(str name, int64_t value_ns, int64_t least_ns) except -1:
-    if not least_ns <= value_ns <= MOST_SPAN_NS:
-        raise ValueError(f"{name} is from {least_ns} to 2^60, not {value_ns}")
-    return value_ns
-
-
-cdef int64_t money(str name, int64_t picousd) except -1:
-    if not 0 <= picousd <= MOST_PICOUSD:
-        raise ValueError(f"{name} is from 0 to 2^62, not {picousd}")
-    return picousd
-
-
-cdef int64_t cost_of(int64_t cost) except -1:
-    if cost < 0:
-        raise ValueError(f"cost is 0 or more, not {cost}")
-    return cost
-
-
-cdef double seconds(str name, object value) except -1.0:
-    cdef double found = value
-    if not isfinite(found) or found < 0.0:
-        raise ValueError(f"{name} is 0 or more, not {value}")
-    return max(found, 1e-9)  # 0 would say that nothing was seen
+cdef Py_ssize_t lines(Py_ssize_t count, Py_ssize_t each_bits) noexcept:
+    """Bytes of a column: whole cache lines, so that the one after it shares none with it."""
+    return (count * each_bits + 8 * LINE_BYTES - 1) // (8 * LINE_BYTES) * LINE_BYTES
 
 
 cdef Py_ssize_t size(Py_ssize_t deployments, Py_ssize_t limits, Py_ssize_t budgets, Py_ssize_t workers) except -1:
@@ -90,8 +58,9 @@ cdef Py_ssize_t size(Py_ssize_t deployments, Py_ssize_t limits, Py_ssize_t budge
     if not 1 <= workers <= MOST_WORKERS:
         raise ValueError(f"a state has 1 to {MOST_WORKERS} workers, not {workers}")
     return (
-        sizeof(HeaderC) + workers * sizeof(WorkerC) + deployments * sizeof(RecordC) + limits * sizeof(LimitC)
-        + budgets * sizeof(BudgetC)
+        sizeof(HeaderC) + workers * sizeof(WorkerC)
+        + lines(deployments, 1) + lines(deployments, 64) + workers * lines(deployments, 32)
+        + deployments * sizeof(RecordC) + limits * sizeof(LimitC) + budgets * sizeof(BudgetC)
     )
 
 
@@ -152,7 +121,12 @@ cdef class State:
         claim("number of workers", &header.workers, workers)
         self.deployments, self.limits, self.budgets, self.workers, self.worker = deployments, limits, budgets, workers, worker
         self.worker_records = <WorkerC*>(header + 1)
-        self.records = <RecordC*>(self.worker_records + workers)
+        self.available = <int64_t*>(self.worker_records + workers)
+        self.breakers = <int64_t*>(<char*>self.available + lines(deployments, 1))
+        self.held.counts = <int32_t*>(<char*>self.breakers + lines(deployments, 64))
+        self.held.stride = lines(deployments, 32) // sizeof(int32_t)
+        self.held.workers = workers
+        self.records = <RecordC*>(self.held.counts + workers * self.held.stride)
         self.limit_records = <LimitC*>(self.records + deployments)
         self.budget_records = <BudgetC*>(self.limit_records + limits)
 
@@ -174,6 +148,15 @@ cdef class State:
             raise IndexError(f"there is no deployment {index} among {self.deployments}")
         return self.records + index
 
+    cdef int64_t* breaker_word(self, Py_ssize_t index) except NULL:
+        self.record(index)
+        return self.breakers + index
+
+    cdef int32_t* own_count(self, Py_ssize_t index) except NULL:
+        """What this worker has in flight with a deployment."""
+        self.record(index)
+        return self.held.counts + self.worker * self.held.stride + index
+
     cdef LimitC* limit_record(self, Py_ssize_t limit) except NULL:
         if not 0 <= limit < self.limits:
             raise IndexError(f"there is no limit {limit} among {self.limits}")
@@ -188,18 +171,22 @@ cdef class State:
 
     def set_available(self, Py_ssize_t index, bint available):
         """States whether a deployment can answer now."""
-        store(&self.record(index).available, available)
+        self.record(index)
+        if available:
+            add_bits(self.available + index // 64, <int64_t>1 << (index % 64))
+        else:
+            drop_bits(self.available + index // 64, <int64_t>1 << (index % 64))
 
     def is_available(self, Py_ssize_t index):
         """Whether a deployment can answer now."""
-        return load(&self.record(index).available) != 0
+        self.record(index)
+        return is_available(self.available, index)
 
     def begin(self, Py_ssize_t index):
         """Counts a request in; returns how many are in flight with it, of all workers. Balance it with `end`, in a `finally`."""
-        cdef RecordC* record = self.record(index)
-        if count(&record.held[self.worker], 1) < 0:
+        if count(self.own_count(index), 1) < 0:
             raise OverflowError(f"deployment {index} has 2^31 - 1 requests in flight")
-        return in_flight_of(record, self.workers)
+        return in_flight_of(&self.held, index)
 
     def end(self, Py_ssize_t index):
         """Counts a request of this worker out.
@@ -207,12 +194,13 @@ cdef class State:
         Raises:
             ValueError: this worker has none in flight; the count stays 0.
         """
-        if count(&self.record(index).held[self.worker], -1) < 0:
+        if count(self.own_count(index), -1) < 0:
             raise ValueError(f"deployment {index} has no request in flight")
 
     def in_flight(self, Py_ssize_t index):
         """How many requests are in flight, of all workers."""
-        return in_flight_of(self.record(index), self.workers)
+        self.record(index)
+        return in_flight_of(&self.held, index)
 
     # ---- breakers ----------------------------------------------------------------------------------------------------
 
@@ -250,7 +238,7 @@ cdef class State:
 
     def breaker(self, Py_ssize_t index, int64_t now_ns):
         """What the breaker lets through. One that is due for probes is half-open, though nobody has come yet."""
-        cdef int64_t word = load64(&self.record(index).breaker)
+        cdef int64_t word = load64(self.breaker_word(index))
         moment(now_ns)
         if forced_in(word):
             return Breaker(forced_in(word))
@@ -260,18 +248,18 @@ cdef class State:
 
     def breaker_allows(self, Py_ssize_t index, int64_t now_ns):
         """Whether the breaker would let a request through now; takes no probe."""
-        return breaker_allows(self.record(index), moment(now_ns))
+        return breaker_allows(self.record(index), load64(self.breaker_word(index)), moment(now_ns))
 
     def try_probe(self, Py_ssize_t index, int64_t now_ns):
         """Whether the breaker lets a request through now; while half-open, this takes one of its probes.
 
         Then `observe` its outcome, or `release_probe`. A probe of which neither comes is given up after `open_ns`.
         """
-        return probe(self.record(index), moment(now_ns))
+        return probe(self.record(index), self.breaker_word(index), moment(now_ns))
 
     def release_probe(self, Py_ssize_t index):
         """Gives back what `try_probe` let through, if it ends without an outcome, such as by its caller's leaving."""
-        release(self.record(index))
+        release(self.breaker_word(index))
 
     def force_breaker(self, Py_ssize_t index, breaker):
         """Overrides the automaton: `Breaker.CLOSED` or `Breaker.OPEN`, until None gives it back. It learns nothing meanwhile.
@@ -281,7 +269,12 @@ cdef class State:
         """
         if breaker is not None and breaker not in (Breaker.CLOSED, Breaker.OPEN):
             raise ValueError(f"a breaker can be forced closed or open, not {breaker!r}")
-        force(self.record(index), 0 if breaker is None else breaker)
+        force(self.breaker_word(index), 0 if breaker is None else breaker)
+
+    def forced_breaker(self, Py_ssize_t index):
+        """What overrides the automaton, whoever put it there: `Breaker.CLOSED` or `Breaker.OPEN`; None: nothing does."""
+        cdef int64_t forced = forced_in(load64(self.breaker_word(index)))
+        return Breaker(forced) if forced else None
 
     # ---- outcomes ----------------------------------------------------------------------------------------------------
 
@@ -311,7 +304,7 @@ cdef class State:
             first = seconds("first_token_s", first_token_s)
         if token_s is not None:
             each = seconds("token_s", token_s)
-        count_outcome(record, now_ns, ok)
+        count_outcome(record, self.breakers + index, now_ns, ok)
         sample(&record.error, now_ns, 0.0 if ok else 1.0, 0.0, MOST_ERROR_WEIGHT)
         if first > 0.0:
             sample(&record.first_token, now_ns, first, first, 1.0)
@@ -338,7 +331,8 @@ cdef class State:
     def usage(self, Py_ssize_t index, int64_t now_ns):
         """Requests that ended in the last minute (to an eighth of it), and their tokens."""
         cdef RecordC* record = self.record(index)
-        return requests_of(record, moment(now_ns)), tokens_of(record, now_ns)
+        cdef NumbersC numbers = numbers_at(now_ns // USAGE_SLOT_NS)
+        return requests_of(record, moment(now_ns)), tokens_of(record, &numbers)
 
     # ---- limits ------------------------------------------------------------------------------------------------------
 
@@ -468,7 +462,7 @@ cdef class State:
         for worker in range(self.workers):
             if is_dead[worker]:
                 for index in range(self.deployments):
-                    in_flight += take_all(&self.records[index].held[worker])
+                    in_flight += take_all(self.held.counts + worker * self.held.stride + index)
                 for index in range(self.budgets):
                     reserved += exchange64(&self.budget_records[index].held[worker], 0)
         for index in range(self.budgets):

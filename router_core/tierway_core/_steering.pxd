@@ -4,6 +4,13 @@
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
 
+cdef extern from *:
+    """
+    static inline int tierway_lowest(uint64_t bits) { return __builtin_ctzll(bits); }
+    """
+    int lowest_bit "tierway_lowest"(uint64_t bits) noexcept nogil
+
+
 cdef enum:  # the conditions of a rule
     BY_TENANT = 0
     BY_AGENT = 1

@@ -16,13 +16,6 @@ from tierway_core.strategies import STRATEGIES
 from tierway_core.types import Complexity
 from tierway_core.weights import LABELS
 
-cdef extern from *:
-    """
-    static inline int tierway_lowest(uint64_t bits) { return __builtin_ctzll(bits); }
-    """
-    int lowest_bit "tierway_lowest"(uint64_t bits) noexcept nogil
-
-
 cdef inline int32_t first_of(uint64_t** masks, Py_ssize_t words, const FactsC* facts) noexcept nogil:
     """The first rule that every condition lets hold; below 0: none."""
     cdef Py_ssize_t word

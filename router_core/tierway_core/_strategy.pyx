@@ -6,13 +6,16 @@ Thread-safety: a strategy keeps nothing; any number of threads may choose at onc
 
 from importlib import import_module
 
-from tierway_core._choice cimport ChoiceC, ViewC
+from libc.stdint cimport int32_t
+
+from tierway_core._choice cimport ChoiceC, DemandC, ViewC
+from tierway_core._fleet cimport FleetC
 
 from tierway_core.strategy import find_strategy
 
 
 cdef class Strategy:
-    """Chooses one of a pool. Each strategy extends this, and overrides `choose`."""
+    """Chooses one of a pool. Each strategy extends this, and overrides `choose`, and `find` where it needs no pool."""
 
     cdef ChoiceC choose(self, const ViewC* view) noexcept nogil:
         """Chooses of a pool that is not empty."""
@@ -20,6 +23,15 @@ cdef class Strategy:
         choice.deployment = view.pool[0]
         choice.figure = 0.0
         return choice
+
+    cdef bint find(
+        self, const FleetC* fleet, const DemandC* demand, int32_t floor, const unsigned char* by_moment, ChoiceC* choice
+    ) noexcept nogil:
+        """Chooses what `choose` would of the pool, without a look at the whole fleet; False: it cannot.
+
+        `choice.deployment` is below 0 where nothing is left. `by_moment` says what the state of the moment strikes; NULL: nothing.
+        """
+        return False
 
 
 def load(str name not None):

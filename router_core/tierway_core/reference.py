@@ -15,32 +15,32 @@
 9. The strategy chooses of the pool (`tierway_core.strategies`). The arm of a shadow experiment does so too, for the record.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tierway_core._classifier import Classifier
 from tierway_core._prefixes import Prefixes
 from tierway_core._state import State
 from tierway_core.assessment import Assessment, assess
-from tierway_core.candidates import Candidate, candidates
 from tierway_core.chance import key_of
 from tierway_core.cost import estimate_picousd
 from tierway_core.errors import NoClassifierError, UnknownTaskTypeError
-from tierway_core.explain import class_floor, explain
+from tierway_core.explain import class_floor
 from tierway_core.filters import Filters
 from tierway_core.fit import check_fit
 from tierway_core.outcome import Outcome, RequestFields
 from tierway_core.prospects import Prospects
 from tierway_core.quality import qualities
-from tierway_core.specs import INT64_MAX, TIER_MIN, ModelSpec
+from tierway_core.reference_decision import ReferenceDecision
+from tierway_core.specs import INT64_MAX, TIER_MIN
 from tierway_core.steering import Plan, arm_of, budget_factor, first_rule, lowered, plan_of, with_arm
 from tierway_core.strategy import Moment, Option, find_strategy
 from tierway_core.table import Deployment, Table, Tenant
 from tierway_core.terms import build_terms
 from tierway_core.text import extract as extract_with
-from tierway_core.types import Complexity, Features, Reason
+from tierway_core.types import Complexity, Features
 from tierway_core.unroutable import unroutable
 
-__all__ = ["ReferenceDecision", "ReferenceRouter", "extract"]
+__all__ = ["ReferenceRouter", "extract"]
 
 
 def extract(text: str) -> Features:
@@ -50,107 +50,6 @@ def extract(text: str) -> Features:
         InvalidTextError: the text holds a lone surrogate.
     """
     return extract_with(text, build_terms())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReferenceDecision:
-    """A decision of the twin; the same attributes as `Decision`, which documents them."""
-
-    table: Table
-    request: RequestFields
-    features: Features
-    base: Complexity
-    complexity: Complexity
-    floor: int
-    pin: int
-    input_tokens: int
-    output_tokens: int
-    filtered: bytes
-    strategy: str = ""
-    figure: float = 0.0
-    tenant: Tenant | None = None
-    rule: str = ""
-    experiment: str = ""
-    arm: str = ""
-    shadow_deployment: int = -1
-    full_cost_quality: float | None = None
-    budget_factor: float = 1.0
-    classifier: Classifier | None = None
-    assessment: Assessment | None = None
-    is_sure: bool = False
-    cost_quality: float | None = None
-    expected_quality: float | None = None
-    prefers_vision: bool = False
-    deployment: int = -1
-    estimated_cost_picousd: int = 0
-
-    @property
-    def model(self) -> ModelSpec:
-        return self.table.deployments[self.deployment].model
-
-    @property
-    def tier(self) -> int:
-        return self.model.tier
-
-    @property
-    def is_about_governance(self) -> bool:
-        return self.features.governance
-
-    @property
-    def figures(self) -> tuple[float, ...] | None:
-        found = self.assessment
-        if found is None or self.classifier is None:
-            return None
-        domain = float(self.classifier.weights.domains.index(found.domain))
-        return found.difficulty, found.sigma, domain, found.domain_probability, found.confidence
-
-    @property
-    def confidence(self) -> float | None:
-        return None if self.assessment is None else self.assessment.confidence
-
-    @property
-    def difficulty(self) -> float | None:
-        return None if self.assessment is None else self.assessment.difficulty
-
-    @property
-    def domain(self) -> str:
-        return "" if self.assessment is None else self.assessment.domain
-
-    @property
-    def label(self) -> str:
-        return "" if self.assessment is None else self.assessment.label
-
-    @property
-    def budgets(self) -> tuple[int, ...]:
-        return self.table.budgets_of(self.tenant, self.request.agent)
-
-    @property
-    def candidates(self) -> tuple[Candidate, ...]:
-        return candidates(self)
-
-    @property
-    def reasons(self) -> tuple[Reason, ...]:
-        return explain(self)
-
-    @property
-    def fallback(self) -> tuple[int, ...]:
-        if not self.request.allow_fallback:
-            return ()
-        names = (self.model.name, *self.table.chain(self.model.name))
-        return tuple(
-            deployment.index
-            for name in names
-            for deployment in self.table.deployments
-            if deployment.model.name == name
-            and not self.filtered[deployment.index]
-            and deployment.index != self.deployment
-        )
-
-    @property
-    def fallback_models(self) -> tuple[str, ...]:
-        names = dict.fromkeys(self.table.deployments[index].model.name for index in self.fallback)
-        names.pop(self.model.name, None)
-        return tuple(names)
 
 
 class ReferenceRouter:

@@ -8,34 +8,10 @@ from collections.abc import Sequence
 from tierway_core import Decision, State, Table
 from tierway_core.cost import estimate_picousd
 
-__all__ = ["Admission", "Held", "granted_state"]
+__all__ = ["Admission", "Held"]
 
 Held = tuple[tuple[int, int], ...]
 """What an attempt holds: budgets, and how many pico-USD are reserved in each."""
-
-_NS = 1_000_000_000
-
-
-def granted_state(table: Table) -> State:
-    """The state of a fleet that is all available, with the breakers, limits and budgets of its table."""
-    state = State(len(table.deployments), limits=len(table.limits), budgets=len(table.budgets))
-    for deployment in table.deployments:
-        state.set_available(deployment.index, True)
-        breaker = deployment.spec.breaker
-        if breaker is not None:
-            state.set_breaker(
-                deployment.index,
-                error_share=breaker.error_share,
-                min_requests=breaker.min_requests,
-                window_ns=int(breaker.window_s * _NS),
-                open_ns=int(breaker.open_s * _NS),
-                probes=breaker.probes,
-            )
-    for index, limit in enumerate(table.limits):
-        state.set_limit(index, increment_ns=limit.increment_ns, burst_ns=limit.burst_ns)
-    for index, budget in enumerate(table.budgets):
-        state.set_budget(index, budget.limit_picousd, int(budget.period_s * _NS))
-    return state
 
 
 class Admission:

@@ -17,8 +17,9 @@ from heapq import heappop, heappush
 from itertools import count
 
 from tierway_core import Decision, Prefixes, Router, UnroutableError
+from tierway_core.grants import new_state
 from tierway_core.prospects import WARM_LEAST
-from tierway_sim.admission import Admission, Held, granted_state
+from tierway_sim.admission import Admission, Held
 from tierway_sim.faults import Fault, FaultKind, affected
 from tierway_sim.fleet import Fleet, Pace
 from tierway_sim.run import AS_CONFIGURED, RATE_LIMITED, Run, Wishes
@@ -79,7 +80,9 @@ class _Replay:
         self, fleet: Fleet, traffic: Traffic, faults: Sequence[Fault], wishes: Wishes, seed: int, spread: float
     ) -> None:
         table = fleet.table
-        state = granted_state(table)
+        state = new_state(table)
+        for deployment in table.deployments:
+            state.set_available(deployment.index, True)
         self._admission = Admission(table, state)
         self._models = [deployment.model for deployment in table.deployments]
         self._prefixes = Prefixes()

@@ -18,6 +18,7 @@ import uvloop
 from prometheus_client import CollectorRegistry
 
 from tierway_core import Prefixes
+from tierway_core.grants import new_state
 from tierway_server import banner
 from tierway_server.backends.engines import Engines, Launch, launch_vllm, supervised_engines
 from tierway_server.backends.remote_models import RemoteModels
@@ -39,7 +40,6 @@ from tierway_server.flow.budgets import Budgets
 from tierway_server.flow.decide import Decider
 from tierway_server.flow.deployments import Deployments
 from tierway_server.flow.drain import Drain
-from tierway_server.flow.grants import new_state
 from tierway_server.flow.limits import Limits
 from tierway_server.flow.standing import Standing
 from tierway_server.http import app as http_app

@@ -83,7 +83,14 @@ def test_ask_as_json_is_the_whole_answer(ask_server) -> None:
     assert answer["timings"]["time_to_first_token_s"] == 0.045
     assert answer["constitution_hash"] == HASH
     assert answer["attempts"] == [
-        {"model": ANSWERED.model, "deployment": ANSWERED.deployment, "outcome": "ANSWERED", "reason": ""}
+        {
+            "model": ANSWERED.model,
+            "deployment": ANSWERED.deployment,
+            "outcome": "ANSWERED",
+            "reason": "",
+            "text_characters": 0,
+            "cost_usd": 0.0,
+        }
     ]
 
 

@@ -10,6 +10,7 @@ from tierway.v1 import router_service_pb2 as rpc
 from tierway.v1 import types_pb2 as pb
 from tierway_client import (
     AttemptFailed,
+    AttemptOutcome,
     Complexity,
     Delta,
     FeatureKind,
@@ -22,12 +23,17 @@ from tierway_client import (
     Label,
     Message,
     Preferences,
+    Priority,
     Query,
     ReasonCode,
     Role,
     Sampling,
     Started,
     Text,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    ToolMode,
 )
 from tierway_client import _codec as codec
 
@@ -131,6 +137,10 @@ def test_empty_prompt_is_the_servers_to_judge() -> None:
                 strategy="weighted",
                 regions=["eu", "us"],
                 sticky_key="u",
+                allow_takeover=False,
+                allow_hedging=True,
+                max_cache_age_s=0.0,
+                priority=Priority.BATCH,
             ),
             pb.Preferences(
                 agent="a",
@@ -148,6 +158,10 @@ def test_empty_prompt_is_the_servers_to_judge() -> None:
                 strategy="weighted",
                 regions=["eu", "us"],
                 sticky_key="u",
+                allow_takeover=False,
+                allow_hedging=True,
+                max_cache_age=Duration(),
+                priority=pb.PRIORITY_BATCH,
             ),
         ),
         (
@@ -205,6 +219,40 @@ def test_messages_carry_text_and_images_in_order() -> None:
     )
 
 
+def test_messages_carry_calls_and_their_results() -> None:
+    call = ToolCall(id="c-1", name="weather", arguments='{"at": "Köln"}')
+    messages = [Message.user("How warm is it?"), Message.assistant(tool_calls=[call]), Message.tool("c-1", "7")]
+    assert encode(Query(messages=messages)).query == pb.Query(
+        messages=[
+            pb.Message(role=pb.ROLE_USER, parts=[pb.Part(text="How warm is it?")]),
+            pb.Message(
+                role=pb.ROLE_ASSISTANT, tool_calls=[pb.ToolCall(id="c-1", name="weather", arguments='{"at": "Köln"}')]
+            ),
+            pb.Message(role=pb.ROLE_TOOL, parts=[pb.Part(text="7")], tool_call_id="c-1"),
+        ]
+    )
+
+
+def test_tools_and_the_choice_among_them() -> None:
+    tools = [Tool(name="f", description="d", parameters={"type": "object", "required": ["a"]}), Tool(name="g")]
+    query = encode(Query("hi", tools=tools, tool_choice=ToolChoice(name="g", parallel=False))).query
+    assert [(tool.name, tool.description, dict(tool.parameters)) for tool in query.tools] == [
+        ("f", "d", {"type": "object", "required": ["a"]}),
+        ("g", "", {}),
+    ]
+    assert query.tool_choice == pb.ToolChoice(name="g", parallel=False)
+    required = encode(Query("hi", tools=tools, tool_choice=ToolChoice(mode=ToolMode.REQUIRED))).query.tool_choice
+    assert required == pb.ToolChoice(mode=pb.TOOL_MODE_REQUIRED)
+    assert not required.HasField("parallel")
+
+
+@pytest.mark.parametrize("fields", [{}, {"mode": ToolMode.AUTO, "name": "f"}], ids=["neither", "both"])
+def test_a_tool_choice_takes_exactly_one_way(fields) -> None:
+    with pytest.raises(InvalidArgumentError) as raised:
+        ToolChoice(**fields)
+    assert raised.value.field == "query.tool_choice"
+
+
 def test_message_of_one_text_is_one_part() -> None:
     assert Message(Role.USER, "hello") == Message.user("hello")
 
@@ -239,6 +287,36 @@ def test_answer_is_whole() -> None:
     assert answer.decision.reasons[0].code is ReasonCode.CHEAPEST
     assert answer.decision.constitution_hash == answer.constitution_hash == "cdd01ef066bc6cf2"
     assert answer.attempts[-1].model == answer.decision.model
+
+
+def test_an_answer_tells_what_was_called_and_what_it_took() -> None:
+    tried = pb.Attempt(outcome=pb.ATTEMPT_OUTCOME_BROKE_OFF, reason="ENGINE_LOST", text_characters=17, cost_usd=0.5)
+    reply = rpc.ExecuteResponse(
+        tool_calls=[pb.ToolCall(id="c", name="f", arguments="{")],
+        finish_reason=pb.FINISH_REASON_TOOL_CALLS,
+        confidence=0.0,
+        cached=True,
+        attempts=[tried],
+        usage=pb.Usage(output_tokens=9, reasoning_tokens=4),
+    )
+    answer = codec.decode_answer(reply)
+    assert answer.tool_calls == (ToolCall(id="c", name="f", arguments="{"),)
+    assert answer.finish_reason is FinishReason.TOOL_CALLS
+    assert (answer.confidence, answer.cached, answer.usage.reasoning_tokens) == (0.0, True, 4)
+    [attempt] = answer.attempts
+    assert (attempt.outcome, attempt.text_characters, attempt.cost_usd) == (AttemptOutcome.BROKE_OFF, 17, 0.5)
+    plain = codec.decode_answer(rpc.ExecuteResponse())
+    assert (plain.tool_calls, plain.confidence, plain.cached) == ((), None, False)
+
+
+def test_a_stream_tells_calls_in_a_delta_and_the_rest_at_its_end() -> None:
+    called = rpc.StreamResponse(delta=rpc.StreamDelta(tool_calls=[pb.ToolCall(id="c", name="f", arguments="{}")]))
+    delta_event = codec.decode_event(called)
+    assert isinstance(delta_event, Delta)
+    assert delta_event.tool_calls == (ToolCall(id="c", name="f", arguments="{}"),)
+    finished = codec.decode_event(rpc.StreamResponse(finished=rpc.StreamFinished(cached=True, confidence=0.25)))
+    assert isinstance(finished, Finished)
+    assert (finished.cached, finished.confidence) == (True, 0.25)
 
 
 def test_absent_confidence_and_first_token_are_none_and_zero_is_zero() -> None:

@@ -4,10 +4,22 @@ import pickle
 import pytest
 
 from tierway.v1 import types_pb2 as pb
-from tierway_client import AttemptOutcome, Complexity, FeatureKind, FinishReason, Label, ReasonCode, Role
+from tierway_client import (
+    AttemptOutcome,
+    Complexity,
+    FeatureKind,
+    FinishReason,
+    Label,
+    Priority,
+    ReasonCode,
+    Role,
+    ToolMode,
+)
 
 OF_CONTRACT = {
     Role: (pb.Role, "ROLE_"),
+    ToolMode: (pb.ToolMode, "TOOL_MODE_"),
+    Priority: (pb.Priority, "PRIORITY_"),
     FeatureKind: (pb.FeatureKind, "FEATURE_KIND_"),
     Label: (pb.Label, "LABEL_"),
     Complexity: (pb.Complexity, "COMPLEXITY_"),

@@ -28,14 +28,16 @@ HOT = {
         "best_tier", "gain_of", "assess",
     ],
     "_choice": [
-        "classify", "estimate_picousd", "strike_kind", "is_limited", "strike", "filter_all", "gather", "quality_by_ability",
-        "quality_of", "dearest", "exchange_rate", "set_up", "utility_of",
+        "classify", "strike_kind", "is_limited", "missing_in", "is_any_opened", "is_any_limit_used_up", "are_all_fit", "strike_by_moment",
+        "strike_all", "lay", "gather", "quality_by_ability", "quality_of", "exchange_rate", "set_up", "utility_of",
     ],
     "_steering": ["first_of", "place_of", "smooth"],
     "_prefixes": ["set_of", "slot_for", "find_in"],
+    **{f"strategies/_{name}": [name] for name in STRATEGIES},
+    "strategies/_cheapest": ["weigh", "least_from", "weigh_tier", "weigh_warm", "find_cheapest", "cheapest"],
     "strategies/_least_busy": ["is_before", "least_busy"],
     "strategies/_lowest_latency": ["weighed_s", "lowest_latency"],
-} | {f"strategies/_{name}": [name] for name in STRATEGIES if name not in ("least_busy", "lowest_latency")}  # fmt: skip
+}  # fmt: skip
 LINE = re.compile(r'<pre class="cython line score-(\d+)"[^>]*>.*?<span class="">0*(\d+)</span>')
 
 

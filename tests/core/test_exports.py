@@ -4,7 +4,7 @@ from pathlib import Path
 import tierway_core
 import tierway_core.reference
 from tierway_core import Complexity, Decision, ReasonCode, Request, UnroutableKind
-from tierway_core.reference import ReferenceDecision
+from tierway_core.reference_decision import ReferenceDecision
 
 PROTOS = Path(__file__).parents[2] / "protos" / "tierway" / "v1" / "types.proto"
 

@@ -101,6 +101,7 @@ class BreakerMachine(Clocked):
     def the_twin_agrees(self) -> None:
         now_ns = self.now_ns
         assert self.state.breaker(1, now_ns) is self.twin.state(now_ns)
+        assert self.state.forced_breaker(1) is self.twin.forced
         assert self.state.error_share(1) == self.error.value(0.0)
         assert self.state.first_token_s(1, now_ns, 0.5) == self.first_token.lately(now_ns, 0.5)
         assert self.state.usage(1, now_ns) == (self.requests.total(now_ns), self.tokens.total(now_ns))

@@ -117,14 +117,16 @@ def test_a_probe_without_an_outcome_comes_back_by_time_or_when_it_is_released():
 
 def test_an_override_holds_and_learns_nothing_until_it_is_given_back():
     state = make_state()
+    assert state.forced_breaker(0) is None
     state.force_breaker(0, Breaker.OPEN)
-    assert state.breaker(0, NOW_NS) is Breaker.OPEN
+    assert (state.breaker(0, NOW_NS), state.forced_breaker(0)) == (Breaker.OPEN, Breaker.OPEN)
     assert not state.try_probe(0, 2 * NOW_NS)
     state.force_breaker(0, Breaker.CLOSED)
     observe(state, NOW_NS, errors=100)
     assert state.try_probe(0, NOW_NS)
+    assert state.forced_breaker(0) is Breaker.CLOSED
     state.force_breaker(0, None)
-    assert state.breaker(0, NOW_NS) is Breaker.CLOSED
+    assert (state.breaker(0, NOW_NS), state.forced_breaker(0)) == (Breaker.CLOSED, None)
     with pytest.raises(ValueError, match="closed or open"):
         state.force_breaker(0, Breaker.HALF_OPEN)
 

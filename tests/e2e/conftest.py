@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.e2e.serving import Server
+from tests.e2e.serving import START_S, Server
 from tierway_bench import tiny_model
 from tierway_client import AsyncClient
 
@@ -16,6 +16,11 @@ from tierway_client import AsyncClient
 # the middle of a prompt; `many` is the dearer one, in a higher tier.
 _ONE = {"max_num_seqs": 1, "max_num_batched_tokens": 16, "queue_size": 8}
 _MANY = {"max_num_seqs": 32, "max_num_batched_tokens": 512, "queue_size": 64}
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Twice the time that the start of a server may take, and some to be used: a test may bring its server, and start an engine anew."""
+    item.add_marker(pytest.mark.timeout(2 * START_S + 60))
 
 
 def two_tiers(folder: Path, **server: object) -> dict[str, object]:

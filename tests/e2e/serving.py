@@ -16,7 +16,7 @@ import httpx
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
-_START_S = 170.0
+START_S = 170.0
 _PORT = re.compile(r"^  (grpc|admin|http) +127\.0\.0\.1:(\d+)$", re.MULTILINE)
 
 
@@ -43,7 +43,8 @@ class Server:
             arguments.append(f"--config={config}")
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, *arguments],
+                # Whoever runs the tests under `nohup` has SIGHUP ignored, which children inherit.
+                ["env", "--default-signal=HUP", sys.executable, *arguments],
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
@@ -121,7 +122,7 @@ class Server:
                     engine.kill()
 
     def _read_ports(self) -> None:
-        deadline_s = time.monotonic() + _START_S
+        deadline_s = time.monotonic() + START_S
         while len(self.ports) < 3:
             if self.process.poll() is not None or time.monotonic() > deadline_s:
                 raise RuntimeError(f"the server did not start:\n{self.log.read_text()[-4000:]}")

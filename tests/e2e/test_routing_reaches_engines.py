@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.e2e.serving import Server, eventually
+from tests.e2e.serving import START_S, Server, eventually
 from tierway_client import AsyncClient, AttemptOutcome, Delta, InternalError, Preferences, Sampling, Started
 
 TRIVIAL = "What is two plus two?"
@@ -81,7 +81,7 @@ async def test_a_killed_engine_hands_over_to_the_other_and_comes_back(server: Se
 
     assert answer.decision.model == "dear"
     await eventually(lambda: _equals(server, "many", before + 1))
-    await eventually(lambda: _available(server, "cheap@one", 1.0), within_s=90)
+    await eventually(lambda: _available(server, "cheap@one", 1.0), within_s=START_S)
     assert (await client.execute(TRIVIAL, sampling=SHORT)).decision.model == "cheap"
 
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from tests.e2e.conftest import two_tiers
-from tests.e2e.serving import Server, eventually
+from tests.e2e.serving import START_S, Server, eventually
 from tierway_client import AsyncClient, Delta, Sampling, TierwayError
 
 LONG = Sampling(max_tokens=2000, temperature=0.0)
@@ -61,7 +61,7 @@ async def test_a_worker_and_then_the_engines_process_are_killed_and_all_is_serve
         assert await stream == "ENGINE_LOST"
         await eventually(lambda: _is_down(own_server))
         await eventually(lambda: _are_gone(engines))
-        await eventually(own_server.ready, within_s=100)
+        await eventually(own_server.ready, within_s=START_S)
         assert (await client.execute("Hi", sampling=SHORT)).usage.output_tokens == 3
     assert await own_server.stop() == 0
 

@@ -44,8 +44,8 @@ def calls(*turns: pb.Message) -> rpc.ExecuteRequest:
     return messages(user("Hi"), *turns)
 
 
-def called(*ids: str, name: str = "f", role: pb.Role = pb.ROLE_ASSISTANT) -> pb.Message:
-    return pb.Message(role=role, tool_calls=[pb.ToolCall(id=id_, name=name) for id_ in ids])
+def called(*ids: str, name: str = "f", arguments: str = "{}", role: pb.Role = pb.ROLE_ASSISTANT) -> pb.Message:
+    return pb.Message(role=role, tool_calls=[pb.ToolCall(id=id_, name=name, arguments=arguments) for id_ in ids])
 
 
 def result(id_: str, *parts: str | pb.Part, role: pb.Role = pb.ROLE_TOOL) -> pb.Message:
@@ -110,6 +110,8 @@ INVALID_FIELDS: list[tuple[str, str, rpc.ExecuteRequest]] = [
     ("query.messages[0].tool_call_id", "of the user", messages(result("c", role=pb.ROLE_USER))),
     ("query.messages[2].tool_call_id", "absent", calls(called("c"), turn(pb.ROLE_TOOL, "7"))),
     ("query.messages[2].parts[0].image", "of a tool", calls(called("c"), result("c", IMAGE))),
+    ("query.tools", "5 MiB", tools("f", description="x" * (5 << 20))),
+    ("query.messages", "a call of 5 MiB", calls(called("c", arguments="x" * (5 << 20)), result("c"))),
     ("query.tools", "too many", tools(*(f"f{place}" for place in range(129)))),
     ("query.tools[0].name", "empty", tools("")),
     ("query.tools[0].name", "with a dot", tools("a.b")),

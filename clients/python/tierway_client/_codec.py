@@ -3,7 +3,7 @@
 Absent in the contract is None here. Numbers that an enum does not name survive (see `_enums`); events of an unknown kind are None.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC
 from typing import Any, TypeVar, cast
@@ -31,6 +31,7 @@ from tierway_client._fleet import (
 from tierway_client._query import Image, JsonObject, JsonSchema, Message, Preferences, Query, Sampling, Text
 from tierway_client._results import Answer, Attempt, Decision, Reason, Timings, TokenLogprob, TopLogprob, Usage
 from tierway_client._status import error_from_result
+from tierway_client._tools import Tool, ToolCall, ToolChoice
 
 _Request = TypeVar("_Request", rpc.RouteRequest, rpc.ExplainRequest, rpc.ExecuteRequest, rpc.StreamRequest)
 
@@ -49,6 +50,8 @@ def encode_request(request_type: type[_Request], query: Query) -> _Request:
             prompt=query.prompt,
             messages=[_encode_message(message) for message in query.messages or ()],
             response_format=_encode_response_format(query.response_format),
+            tools=[_encode_tool(tool) for tool in query.tools],
+            tool_choice=_encode_tool_choice(query.tool_choice) if query.tool_choice is not None else None,
         )
     with _naming("preferences"):
         preferences = _encode_preferences(query.preferences) if query.preferences is not None else None
@@ -112,6 +115,9 @@ def decode_answer(response: rpc.ExecuteResponse) -> Answer:
         finish_reason=FinishReason(response.finish_reason),
         attempts=_attempts(response.attempts),
         logprobs=_logprobs(response.logprobs),
+        tool_calls=_tool_calls(response.tool_calls),
+        confidence=_optional(response, "confidence"),
+        cached=response.cached,
         constitution_hash=response.constitution_hash,
         request_id=response.request_id,
     )
@@ -122,7 +128,12 @@ def decode_event(response: rpc.StreamResponse) -> Event | None:
     match response.WhichOneof("event"):
         case "delta":
             delta = response.delta
-            return Delta(text=delta.text, token_count=delta.token_count, logprobs=_logprobs(delta.logprobs))
+            return Delta(
+                text=delta.text,
+                token_count=delta.token_count,
+                logprobs=_logprobs(delta.logprobs),
+                tool_calls=_tool_calls(delta.tool_calls),
+            )
         case "started":
             started = response.started
             return Started(
@@ -141,6 +152,7 @@ def decode_event(response: rpc.StreamResponse) -> Event | None:
                 finish_reason=FinishReason(finished.finish_reason),
                 confidence=_optional(finished, "confidence"),
                 attempts=_attempts(finished.attempts),
+                cached=finished.cached,
                 constitution_hash=finished.constitution_hash,
             )
     return None
@@ -257,7 +269,12 @@ def _naming(field: str) -> Iterator[None]:
 
 
 def _encode_message(message: Message) -> pb.Message:
-    return pb.Message(role=cast("pb.Role", message.role), parts=[_encode_part(part) for part in message.parts])
+    return pb.Message(
+        role=cast("pb.Role", message.role),
+        parts=[_encode_part(part) for part in message.parts],
+        tool_calls=[pb.ToolCall(id=call.id, name=call.name, arguments=call.arguments) for call in message.tool_calls],
+        tool_call_id=message.tool_call_id,
+    )
 
 
 def _encode_part(part: Text | Image) -> pb.Part:
@@ -273,14 +290,26 @@ def _encode_response_format(form: JsonObject | JsonSchema | None) -> pb.Response
         case JsonObject():
             return pb.ResponseFormat(json_object=pb.JsonObject())
         case JsonSchema(schema):
-            struct = Struct()
-            struct.update(cast("dict[str, Any]", schema))
-            return pb.ResponseFormat(json_schema=struct)
+            return pb.ResponseFormat(json_schema=_struct(schema))
     raise TypeError(f"response_format must be a JsonObject or a JsonSchema, not {type(form).__name__}")
 
 
+def _encode_tool(tool: Tool) -> pb.Tool:
+    return pb.Tool(name=tool.name, description=tool.description, parameters=_struct(tool.parameters))
+
+
+def _encode_tool_choice(choice: ToolChoice) -> pb.ToolChoice:
+    return pb.ToolChoice(mode=cast("pb.ToolMode | None", choice.mode), name=choice.name, parallel=choice.parallel)
+
+
+def _struct(values: Mapping[str, object]) -> Struct:
+    struct = Struct()
+    struct.update(cast("dict[str, Any]", values))
+    return struct
+
+
 def _encode_preferences(preferences: Preferences) -> pb.Preferences:
-    budget_s = preferences.latency_budget_s
+    budget_s, cache_age_s = preferences.latency_budget_s, preferences.max_cache_age_s
     return pb.Preferences(
         agent=preferences.agent,
         task_type=preferences.task_type,
@@ -297,6 +326,10 @@ def _encode_preferences(preferences: Preferences) -> pb.Preferences:
         strategy=preferences.strategy,
         regions=preferences.regions,
         sticky_key=preferences.sticky_key,
+        allow_takeover=preferences.allow_takeover,
+        allow_hedging=preferences.allow_hedging,
+        max_cache_age=_duration(cache_age_s) if cache_age_s is not None else None,
+        priority=cast("pb.Priority | None", preferences.priority),
     )
 
 
@@ -381,6 +414,7 @@ def _usage(usage: pb.Usage) -> Usage:
         input_tokens=usage.input_tokens,
         cached_input_tokens=usage.cached_input_tokens,
         output_tokens=usage.output_tokens,
+        reasoning_tokens=usage.reasoning_tokens,
     )
 
 
@@ -402,6 +436,8 @@ def _attempt(attempt: pb.Attempt) -> Attempt:
         deployment=attempt.deployment,
         outcome=AttemptOutcome(attempt.outcome),
         reason=attempt.reason,
+        text_characters=attempt.text_characters,
+        cost_usd=attempt.cost_usd,
     )
 
 
@@ -414,6 +450,10 @@ def _logprobs(logprobs: Iterable[pb.TokenLogprob]) -> tuple[TokenLogprob, ...]:
         )
         for each in logprobs
     )
+
+
+def _tool_calls(calls: Iterable[pb.ToolCall]) -> tuple[ToolCall, ...]:
+    return tuple(ToolCall(id=call.id, name=call.name, arguments=call.arguments) for call in calls)
 
 
 def _optional(message: ProtoMessage, field: str) -> float | None:

@@ -38,6 +38,34 @@ class Role(OpenEnum):
     """The person, or the calling program."""
     ASSISTANT = 3
     """An earlier answer of the model."""
+    TOOL = 4
+    """The result of a function that the model called."""
+
+
+class ToolMode(OpenEnum):
+    """How free a model is to call functions."""
+
+    UNSPECIFIED = 0
+    """Not stated; refused."""
+    AUTO = 1
+    """The model decides."""
+    NONE = 2
+    """It calls none."""
+    REQUIRED = 3
+    """It calls at least one."""
+
+
+class Priority(OpenEnum):
+    """How urgent a request is among those that wait."""
+
+    UNSPECIFIED = 0
+    """Not stated."""
+    INTERACTIVE = 1
+    """A person waits for it."""
+    NORMAL = 2
+    """Neither."""
+    BATCH = 3
+    """Nobody waits for it: it is shed first."""
 
 
 class Complexity(OpenEnum):
@@ -169,6 +197,8 @@ class ReasonCode(OpenEnum):
     """What the strategy chose by, among what was left."""
     BUDGET_LOW = 32
     """A budget runs low, so the dial was turned down."""
+    FILTERED_UNSUPPORTED = 33
+    """Left out: it cannot do something that the request asks for, such as calling functions or `top_k`."""
 
 
 class FinishReason(OpenEnum):
@@ -182,6 +212,8 @@ class FinishReason(OpenEnum):
     """`max_tokens`, the context or the cost ceiling was reached."""
     CONTENT_FILTER = 3
     """The provider withheld the rest."""
+    TOOL_CALLS = 4
+    """The model called functions, and waits for their results."""
 
 
 class AttemptOutcome(OpenEnum):
@@ -192,4 +224,10 @@ class AttemptOutcome(OpenEnum):
     ANSWERED = 1
     """It answered."""
     FELL_BACK = 2
-    """It failed before its first token, and the next of the chain was tried."""
+    """It failed before its first token, and it or the next of the chain was tried."""
+    BROKE_OFF = 3
+    """It failed after its first token, and the next of the chain went on where it broke off."""
+    ESCALATED = 4
+    """Its answer seemed weak, and was asked again one tier up."""
+    OUTRUN = 5
+    """Another that was asked at the same time was faster."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from tierway_client._enums import FinishReason
 from tierway_client._results import Attempt, Decision, Timings, TokenLogprob, Usage
+from tierway_client._tools import ToolCall
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,13 +34,16 @@ class Delta:
     logprobs: tuple[TokenLogprob, ...]
     """One entry a token, when `Sampling.top_logprobs` asked for them."""
 
+    tool_calls: tuple[ToolCall, ...]
+    """What the model called: whole calls, all in one delta at the end of the answer."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptFailed:
-    """A try ended without an answer, and the next one begins."""
+    """A try ended without the answer, or without the rest of it, and the next one begins."""
 
     attempt: Attempt
-    """What was tried, and why it failed."""
+    """What was tried, and how it ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +67,9 @@ class Finished:
 
     attempts: tuple[Attempt, ...]
     """Every try, in order; the last one answered."""
+
+    cached: bool
+    """Whether the answer was kept from an earlier request, and cost nothing."""
 
     constitution_hash: str
     """The constitutional hash under which it was answered."""

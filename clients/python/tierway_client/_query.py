@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypedDict
 
-from tierway_client._enums import Role
+from tierway_client._enums import Priority, Role
 from tierway_client._errors import InvalidArgumentError
+from tierway_client._tools import Tool, ToolCall, ToolChoice
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +51,26 @@ class Message:
     parts: tuple[Text | Image, ...]
     """The content, in order."""
 
-    def __init__(self, role: Role, parts: str | Sequence[str | Text | Image]) -> None:
+    tool_calls: tuple[ToolCall, ...]
+    """What the model called in this turn; only in messages of the assistant."""
+
+    tool_call_id: str
+    """The `id` of the call whose result this is; only in messages of a tool."""
+
+    def __init__(
+        self,
+        role: Role,
+        parts: str | Sequence[str | Text | Image],
+        *,
+        tool_calls: Sequence[ToolCall] = (),
+        tool_call_id: str = "",
+    ) -> None:
         pieces = [parts] if isinstance(parts, str) else parts
         # A frozen dataclass with its own __init__, which turns text into Text, sets its fields past the freeze.
         object.__setattr__(self, "role", role)
         object.__setattr__(self, "parts", tuple(Text(piece) if isinstance(piece, str) else piece for piece in pieces))
+        object.__setattr__(self, "tool_calls", tuple(tool_calls))
+        object.__setattr__(self, "tool_call_id", tool_call_id)
 
     @classmethod
     def system(cls, *parts: str | Text | Image) -> "Message":
@@ -67,9 +83,14 @@ class Message:
         return cls(Role.USER, parts)
 
     @classmethod
-    def assistant(cls, *parts: str | Text | Image) -> "Message":
-        """An earlier answer of the model."""
-        return cls(Role.ASSISTANT, parts)
+    def assistant(cls, *parts: str | Text | Image, tool_calls: Sequence[ToolCall] = ()) -> "Message":
+        """An earlier answer of the model, with what it called. Each call's result follows, by `tool`."""
+        return cls(Role.ASSISTANT, parts, tool_calls=tool_calls)
+
+    @classmethod
+    def tool(cls, tool_call_id: str, *parts: str | Text) -> "Message":
+        """The result of a call."""
+        return cls(Role.TOOL, parts, tool_call_id=tool_call_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +142,19 @@ class Preferences:
 
     allow_escalation: bool | None = None
     """Whether a weak answer may be asked again one tier up. Default: the server's way."""
+
+    allow_takeover: bool | None = None
+    """Whether another deployment may go on with an answer that broke off. Default: true."""
+
+    allow_hedging: bool | None = None
+    """Whether a second deployment may be asked too when the first is slow to begin. Default: the server's way."""
+
+    max_cache_age_s: float | None = None
+    """How old a kept answer may be that is given instead of a new one, in seconds; 0: a new one, which is not kept either. Default: the
+    server's way."""
+
+    priority: Priority | None = None
+    """Which requests wait behind which where the server is full. Default: normal, unless the call's metadata say otherwise."""
 
     expected_constitution_hash: str = ""
     """The constitutional hash that the caller was reviewed against. Default: not checked."""
@@ -184,7 +218,7 @@ class Query:
     """One user turn as plain text."""
 
     messages: Sequence[Message] | None = field(default=None, kw_only=True)
-    """A conversation, oldest first; the last message is the user's."""
+    """A conversation, oldest first; the last message is the user's, or a tool's result."""
 
     preferences: Preferences | None = field(default=None, kw_only=True)
     """What is wanted of the decision. Default: nothing in particular."""
@@ -194,6 +228,12 @@ class Query:
 
     response_format: JsonObject | JsonSchema | None = field(default=None, kw_only=True)
     """The form that the answer must have. Default: free text."""
+
+    tools: Sequence[Tool] = field(default=(), kw_only=True)
+    """Functions that the model may call. Default: none."""
+
+    tool_choice: ToolChoice | None = field(default=None, kw_only=True)
+    """Whether and what the model must call. Default: the model decides."""
 
     request_id: str = field(default="", kw_only=True)
     """The caller's name for this request; comes back. Default: the server makes one."""
@@ -210,4 +250,6 @@ class QueryFields(TypedDict, total=False):
     preferences: Preferences | None
     sampling: Sampling | None
     response_format: JsonObject | JsonSchema | None
+    tools: Sequence[Tool]
+    tool_choice: ToolChoice | None
     request_id: str

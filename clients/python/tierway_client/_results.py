@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from tierway_client._enums import AttemptOutcome, Complexity, FinishReason, Label, ReasonCode
+from tierway_client._tools import ToolCall
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +96,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens of one answer, as the answering model counts them."""
+    """Tokens of one answer, as the answering model counts them; the sum of all that generated for it."""
 
     input_tokens: int
     """Tokens of the prompt, chat template included."""
@@ -105,6 +106,9 @@ class Usage:
 
     output_tokens: int
     """Tokens generated."""
+
+    reasoning_tokens: int
+    """The part of `output_tokens` that the model thought in and did not show."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +140,12 @@ class Attempt:
 
     reason: str
     """Why it failed: an ErrorInfo reason; empty on success."""
+
+    text_characters: int
+    """Characters of the answer that had been sent when it ended: after `BROKE_OFF` the seam, from which the next try went on."""
+
+    cost_usd: float
+    """What it cost, in USD; estimated where the provider did not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +200,15 @@ class Answer:
 
     logprobs: tuple[TokenLogprob, ...]
     """One entry a generated token, when `Sampling.top_logprobs` asked for them."""
+
+    tool_calls: tuple[ToolCall, ...]
+    """What the model called, in order; then it waits for their results."""
+
+    confidence: float | None
+    """How sure the model seems of the answer, 0 to 1; None while nothing measures it."""
+
+    cached: bool
+    """Whether the answer was kept from an earlier request, and cost nothing."""
 
     constitution_hash: str
     """The constitutional hash under which it was answered."""

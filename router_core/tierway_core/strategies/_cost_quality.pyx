@@ -3,7 +3,7 @@
 
 cimport cython
 from libc.math cimport INFINITY
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport INT64_MAX, int32_t, int64_t
 
 from tierway_core._choice cimport ChoiceC, ViewC, cost_of, kind_of, load_of, quality_of, tier_of, utility_of
 from tierway_core._strategy cimport Strategy
@@ -14,6 +14,7 @@ cdef ChoiceC cost_quality(const ViewC* view) noexcept nogil:
     cdef Py_ssize_t place, index
     cdef int64_t cost
     cdef int64_t least = 0
+    cdef int64_t most = INT64_MAX  # what costs more could not win with any quality: the best only rises
     cdef double utility = 0.0
     cdef int64_t priced = -1  # of the last whose utility was worked out: neighbours are often alike
     cdef int32_t model
@@ -26,10 +27,13 @@ cdef ChoiceC cost_quality(const ViewC* view) noexcept nogil:
     for place in range(view.size):
         index = view.pool[place]
         cost = cost_of(view, index)
+        if cost > most:
+            continue
         model = kind_of(view.fleet, index).model
         if model != weighed or cost != priced:
             # No quality is above 1: what could not win by that is not worked out.
             if utility_of(view.scales, 1.0, cost) < best.figure:
+                most = cost - 1
                 continue
             utility = utility_of(view.scales, quality_of(view.scales, model), cost)
             weighed = model

@@ -18,7 +18,6 @@ import multiprocessing
 import os
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +28,8 @@ from tierway_server.backends.base import Chunk, Generation, Message, Role, Sampl
 from tierway_server.backends.coalesce import CoalescingReader
 from tierway_server.backends.vllm_params import chunk_logprobs, finish_reason, sampling_params
 from tierway_server.backends.vllm_plugin import ENVIRONMENT_KEY
+from tierway_server.backends.vllm_prompt import Prompter, offered
+from tierway_server.backends.vllm_tools import Calls, ToolParsing
 from tierway_server.errors import (
     ContextTooLongError,
     CostCeilingError,
@@ -46,9 +47,6 @@ if TYPE_CHECKING:
     from tierway_server.config import EngineConfig
 
 logger = logging.getLogger(__name__)
-
-# Longer prompts are tokenised in a thread: 4,000 characters take about 1 ms, the most that the event loop should be held.
-_INLINE_PROMPT_CHARACTERS = 4_000
 
 # How long EngineCore may take to end its workers and give back shared memory, before it is killed.
 _SHUTDOWN_S = 5.0
@@ -73,11 +71,12 @@ class VllmEngine:
             for core in map(psutil.Process, filter(None, (core.pid for core in cores)))
             for process in (core, *core.children(recursive=True))
         ]
-        self._tokenizer: Any = llm.get_tokenizer()
+        tokenizer: Any = llm.get_tokenizer()
+        self._prompter = Prompter(tokenizer)
+        self._tools = ToolParsing(config.tool_parser, tokenizer) if config.tool_parser else None
         self._context_tokens: int = llm.model_config.max_model_len
         self._is_dead = False
         self._readers: set[CoalescingReader] = set()
-        self._tokenizing = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tokenize")
 
     async def warm_up(self) -> None:
         """Answer once, so that no caller pays for what the engine prepares at its first step."""
@@ -122,7 +121,7 @@ class VllmEngine:
             del self._llm
             gc.collect()
             # What is being tokenised finds the engine dead afterwards; cancelled here, it would look like a caller who left.
-            self._tokenizing.shutdown(wait=False)
+            self._prompter.close()
             # EngineCore ends its workers; one that was itself killed could not.
             for process in self._processes:
                 with contextlib.suppress(psutil.NoSuchProcess):
@@ -135,13 +134,13 @@ class VllmEngine:
         from vllm.v1.engine.exceptions import EngineDeadError
 
         llm = self._llm
-        prompt = await self._tokenize(generation)
+        prompt = await self._prompter.tokens(generation)
         max_tokens = self._affordable_tokens(generation, len(prompt))
         alternatives = generation.sampling.top_logprobs
         cached_tokens = output_tokens = 0
         finished = False
         try:
-            async with self._reading(llm, generation, prompt, max_tokens) as reader:
+            async with self._reading(llm, generation, prompt, max_tokens) as (reader, calls):
                 while not finished:
                     output = await reader.read()
                     finished = output.finished
@@ -150,13 +149,14 @@ class VllmEngine:
                     output_tokens += len(completion.token_ids)
                     if completion.finish_reason in ("abort", "error"):
                         raise _lost(output_tokens)
-                    yield Chunk(
+                    chunk = Chunk(
                         completion.text,
                         len(completion.token_ids),
                         chunk_logprobs(completion, alternatives) if alternatives is not None else (),
                         finish_reason(completion.finish_reason) if finished else None,
                         Usage(len(prompt), cached_tokens, output_tokens) if finished else None,
                     )
+                    yield chunk if calls is None else calls.taken_out(chunk, completion.token_ids, prompt)
         except EngineDeadError:
             raise _lost(output_tokens) from None
         finally:
@@ -168,44 +168,38 @@ class VllmEngine:
     @contextlib.asynccontextmanager
     async def _reading(
         self, llm: AsyncLLM, generation: Generation, prompt: list[int], max_tokens: int
-    ) -> AsyncIterator[CoalescingReader]:
-        """A reader of the generation, known to the engine while it reads."""
+    ) -> AsyncIterator[tuple[CoalescingReader, Calls | None]]:
+        """A reader of the generation, known to the engine while it reads, and what reads its calls if it may call."""
         from vllm.exceptions import VLLMClientError
         from vllm.inputs import tokens_input
         from vllm.v1.engine.exceptions import EngineDeadError
 
         try:
             params = sampling_params(generation, max_tokens, self._config.default_temperature)
+            calls = None
+            if (tools := offered(generation)) is not None:
+                if self._tools is None:
+                    raise InvalidRequestError("the engine has no tool parser", field="query.tools")
+                calls = self._tools.begin(tools, params)
             collector = await llm.add_request(generation.id, tokens_input(prompt), params)
         except (VLLMClientError, ValueError) as refused:
             # vLLM's own text may quote the request: its type is enough for the log, and neither is for the client.
             logger.info(
                 "generation refused by vLLM", extra={"generation": generation.id, "error": type(refused).__name__}
             )
-            field = "query.response_format" if generation.json_schema is not None else "sampling"
+            field = "query.tools" if generation.tools is not None else "sampling"
+            if generation.json_schema is not None:
+                field = "query.response_format"
             raise InvalidRequestError("the engine cannot do what this field asks for", field=field) from None
         reader = CoalescingReader(collector, self._config.coalesce_window_s)
         self._readers.add(reader)
         if self._is_dead:
             reader.fail(EngineDeadError())
         try:
-            yield reader
+            yield reader, calls
         finally:
             self._readers.discard(reader)
             reader.close()
-
-    async def _tokenize(self, generation: Generation) -> list[int]:
-        characters = sum(len(message.text) for message in generation.messages)
-        if characters <= _INLINE_PROMPT_CHARACTERS:
-            return self._encode(generation)
-        return await asyncio.get_running_loop().run_in_executor(self._tokenizing, self._encode, generation)
-
-    def _encode(self, generation: Generation) -> list[int]:
-        turns = [{"role": message.role.name.lower(), "content": message.text} for message in generation.messages]
-        text = self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-        # The Rust tokenizer itself: the wrapper around it costs ten times as much. The template has written the special tokens.
-        ids: list[int] = self._tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).ids
-        return ids
 
     def _affordable_tokens(self, generation: Generation, prompt_tokens: int) -> int:
         """How many tokens to generate at most: what was asked, what the context leaves, and what the cost ceiling pays for."""

@@ -8,7 +8,7 @@ from tierway_server.backends.base import FinishReason, Generation, TokenLogprob
 
 if TYPE_CHECKING:
     from vllm.outputs import CompletionOutput
-    from vllm.sampling_params import SamplingParams
+    from vllm.sampling_params import SamplingParams, StructuredOutputsParams
 
 
 def sampling_params(generation: Generation, max_tokens: int, default_temperature: float) -> SamplingParams:
@@ -18,7 +18,7 @@ def sampling_params(generation: Generation, max_tokens: int, default_temperature
         ValueError: (of vLLM) a value or schema that it cannot honour.
 
     """
-    from vllm.sampling_params import RequestOutputKind, SamplingParams, StructuredOutputsParams
+    from vllm.sampling_params import RequestOutputKind, SamplingParams
 
     sampling = generation.sampling
     stated: dict[str, Any] = {
@@ -32,16 +32,26 @@ def sampling_params(generation: Generation, max_tokens: int, default_temperature
         "stop": list(sampling.stop) or None,
     }
     stated = {key: value for key, value in stated.items() if value is not None}
-    if (schema := generation.json_schema) is not None:
-        stated["structured_outputs"] = (
-            StructuredOutputsParams(json=dict(schema)) if schema else StructuredOutputsParams(json_object=True)
-        )
     return SamplingParams(
         **{"temperature": default_temperature, **stated},
         max_tokens=max_tokens,
+        structured_outputs=_form(generation),
         output_kind=RequestOutputKind.DELTA,
         skip_clone=True,  # made for this one request
     )
+
+
+def _form(generation: Generation) -> StructuredOutputsParams | None:
+    """What holds the answer to its form; None: nothing.
+
+    An answer that another engine began is free: a grammar would have it begin again. Whether the whole has its form is the caller's to see.
+    """
+    from vllm.sampling_params import StructuredOutputsParams
+
+    schema = generation.json_schema
+    if schema is None or generation.answered:
+        return None
+    return StructuredOutputsParams(json=dict(schema)) if schema else StructuredOutputsParams(json_object=True)
 
 
 def finish_reason(reason: str | None) -> FinishReason:

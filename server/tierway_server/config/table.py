@@ -120,9 +120,9 @@ def _lacks(config: Config, deployment: DeploymentConfig) -> Feature:
 
 
 def engine_lacks(engine: EngineConfig) -> Feature:
-    """What an engine of this process cannot do: it reads text only, and what it calls it chooses itself."""
-    lacks = Feature.IMAGE_DATA | Feature.IMAGE_URI | Feature.TOOL_CHOICE | Feature.PARALLEL_TOOLS
-    return lacks if engine.tool_parser else lacks | Feature.TOOLS
+    """What an engine of this process cannot do: it reads text only, and calls functions only by a parser."""
+    lacks = Feature.IMAGE_DATA | Feature.IMAGE_URI
+    return lacks if engine.tool_parser else lacks | Feature.TOOLS | Feature.TOOL_CHOICE | Feature.PARALLEL_TOOLS
 
 
 def _routing(config: Config) -> RoutingSpec:

@@ -61,7 +61,6 @@ class Standing:
         self._table = table
         self._state = state
         self._now_ns = now_ns
-        self._forced: set[int] = set()
 
     def deployments(self) -> list[DeploymentStanding]:
         """Each deployment, in the order of the table."""
@@ -113,7 +112,6 @@ class Standing:
         if deployment is None:
             raise UnknownDeploymentError(f'no deployment is called "{name}"', metadata={"deployment": name})
         self._state.force_breaker(deployment.index, breaker)
-        (self._forced.discard if breaker is None else self._forced.add)(deployment.index)
         return self._deployment(deployment)
 
     def _deployment(self, deployment: Deployment) -> DeploymentStanding:
@@ -122,7 +120,7 @@ class Standing:
         return DeploymentStanding(
             name=spec.name,
             breaker=self._state.breaker(index, now_ns),
-            is_forced=index in self._forced,
+            is_forced=self._state.forced_breaker(index) is not None,
             error_share=self._state.error_share(index),
             in_flight=self._state.in_flight(index),
             first_token_s=self._state.first_token_s(index, now_ns, spec.expected_latency_s),

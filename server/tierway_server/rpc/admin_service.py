@@ -61,8 +61,8 @@ class AdminService:
     def _handler(self, method: str, handler: pipeline.Handler) -> grpc.RpcMethodHandler[bytes, bytes]:
         return pipeline.method_handler(
             handler,
-            pipeline.telemetry(self._metrics, "unary", NAME, method, self._clock),
             pipeline.errors(self._metrics),
+            pipeline.telemetry(self._metrics, "unary", NAME, method, self._clock),
             trailers=(),
             clock=self._clock,
         )

@@ -23,17 +23,7 @@ _PRIORITIES = {priority.name.lower(): priority for priority in Priority}
 class Call:
     """An RPC. Belongs to its handler's task."""
 
-    __slots__ = (
-        "_request_id",
-        "arrived_s",
-        "code",
-        "context",
-        "limit_s",
-        "priority",
-        "remaining_s",
-        "tenant",
-        "trailers",
-    )
+    __slots__ = ("_request_id", "arrived_s", "context", "limit_s", "priority", "remaining_s", "tenant", "trailers")
 
     def __init__(self, context: Context, arrived_s: float) -> None:
         self.context = context
@@ -43,8 +33,6 @@ class Call:
         """How much time the caller had left when it arrived, in seconds, as far as it says so."""
         self.limit_s = inf
         """How long it may take, in seconds: the caller's time, or the server's limit."""
-        self.code = grpc.StatusCode.OK
-        """What it ends with."""
         self.trailers: Metadata = ()
         """What ends the call, whether it succeeds or fails."""
         self.tenant = ""

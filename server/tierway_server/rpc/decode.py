@@ -89,7 +89,8 @@ def asked(request: Query, size_bytes: int, prompt_bytes: int, tenant: str, deadl
     query = request.query
     conversation = conversation_of(query)
     tools = tools_of(query)
-    _check_size(request, size_bytes, conversation, prompt_bytes)
+    offer = _offer(tools) if tools is not None else ""
+    _check_size(request, size_bytes, conversation, offer, prompt_bytes)
     # Most requests state neither preferences nor sampling: what is not there is not walked through.
     sampling = sampled(request.sampling) if request.HasField("sampling") else _NO_SAMPLING
     json_schema = schema_of(query.response_format) if query.HasField("response_format") else None
@@ -98,7 +99,7 @@ def asked(request: Query, size_bytes: int, prompt_bytes: int, tenant: str, deadl
     max_cost_picousd = preferences.max_cost_picousd
     core = Request(
         text,
-        extra_input_tokens=rest_tokens + (_tools_tokens(tools) if tools else 0),
+        extra_input_tokens=rest_tokens + (_tokens(offer) if offer else 0),
         has_image=has_image(conversation),
         needs_response_format=json_schema is not None,
         needs_logprobs=sampling.top_logprobs is not None,
@@ -113,22 +114,30 @@ def asked(request: Query, size_bytes: int, prompt_bytes: int, tenant: str, deadl
     return Asked(conversation, tools, sampling, core, json_schema, preferences)
 
 
-def _tools_tokens(tools: Tools) -> int:
-    """The estimated tokens of what a model reads of its tools."""
-    described = [[tool.name, tool.description, tool.parameters] for tool in tools.tools]
+def _offer(tools: Tools) -> str:
+    """What a model reads of its tools, more or less: their templates differ."""
+    return json.dumps([[tool.name, tool.description, tool.parameters] for tool in tools.tools], ensure_ascii=False)
+
+
+def _tokens(offer: str) -> int:
     try:
-        return estimate_tokens(json.dumps(described, ensure_ascii=False))
+        return estimate_tokens(offer)
     except InvalidTextError:
         raise InvalidRequestError("the text is not valid Unicode", field="query.tools") from None
 
 
-def _check_size(request: Query, size_bytes: int, conversation: Sequence[Message], prompt_bytes: int) -> None:
+def _check_size(
+    request: Query, size_bytes: int, conversation: Sequence[Message], offer: str, prompt_bytes: int
+) -> None:
     # The size on the wire bounds the texts' from above: only a large request is counted exactly.
     if size_bytes <= prompt_bytes:
         return
-    size = sum(len(text.encode()) for message in conversation for text in texts_of(message))
+    offer_size = len(offer.encode())
+    size = offer_size + sum(len(text.encode()) for message in conversation for text in texts_of(message))
     if size > prompt_bytes:
         field = "query.prompt" if request.query.prompt else "query.messages"
+        if offer_size > prompt_bytes:
+            field = "query.tools"
         raise InvalidRequestError(
             f"has {size} bytes, the limit is {prompt_bytes}",
             field=field,

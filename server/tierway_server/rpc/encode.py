@@ -187,8 +187,12 @@ def route_response(decision: bytes, constitution_hash: str, request_id: str) -> 
 def batch_decision(decision: bytes, request_id: str) -> bytes:
     """A serialised `RouteBatchResponse` of one result, around a serialised decision; many in a row are a batch of all of them."""
     name = request_id.encode()
-    result = b"".join((_DECISION_TAG, _length(len(decision)), decision, _RESULT_ID_TAG, _length(len(name)), name))
-    return b"".join((_RESULT_TAG, _length(len(result)), result))
+    size, name_size = _length(len(decision)), _length(len(name))
+    result_bytes = 2 + len(size) + len(decision) + len(name_size) + len(name)  # the two tags are a byte each
+    # In one go: a batch joins a thousand of these.
+    return b"".join(
+        (_RESULT_TAG, _length(result_bytes), _DECISION_TAG, size, decision, _RESULT_ID_TAG, name_size, name)
+    )
 
 
 def batch_error(error: router_pb.RouteError, request_id: str) -> bytes:

@@ -1,4 +1,4 @@
-"""What surrounds every handler: telemetry, errors, drain, deadline.
+"""What surrounds every handler: errors, telemetry, drain, deadline.
 
 These are interceptors in all but the registration: grpc.aio asks its own interceptors anew for every RPC and rebuilds the handler each
 time, ours wrap each handler once, when the service is registered (docs/adr/0003). Every handler is a coroutine `(request bytes, call)`
@@ -53,22 +53,25 @@ def method_handler(
 def telemetry(
     metrics: Metrics, kind: str, service: str, method: str, clock: Callable[[], float] = time.perf_counter
 ) -> Interceptor:
-    """Count and time every RPC by the code that it ended with."""
+    """Count and time every RPC by the code that it ends with, before its status leaves: who has it finds it counted."""
     numbers: RpcMetrics = metrics.rpc(kind, service, method, GO_NAMES.values())
 
     def intercept(handler: Handler) -> Handler:
         async def handle(request: bytes, call: Call) -> bytes:
             numbers.started()
-            code = "Canceled"  # what it is when neither of the lines below is reached
+            code = grpc.StatusCode.CANCELLED  # what it is when none of the lines below is reached
             try:
                 reply = await handler(request, call)
-                code = "OK"
+                code = grpc.StatusCode.OK
                 return reply
-            except grpc.aio.AbortError:
-                code = GO_NAMES[call.code]
+            except TierwayError as error:
+                code = code_of(error)
+                raise
+            except Exception:
+                code = grpc.StatusCode.INTERNAL  # what the interceptor of errors makes of it
                 raise
             finally:
-                numbers.handled(code, clock() - call.arrived_s)
+                numbers.handled(GO_NAMES[code], clock() - call.arrived_s)
 
         return handle
 
@@ -89,8 +92,7 @@ def errors(metrics: Metrics) -> Interceptor:
                 failure = InternalError("an internal error; the server's log has it under this request's id")
             metrics.failed(failure.reason)
             trailers = call.trailers + trailing_metadata(failure, call.request_id)
-            call.code = code_of(failure)
-            await call.context.abort(call.code, failure.message, trailing_metadata=trailers)
+            await call.context.abort(code_of(failure), failure.message, trailing_metadata=trailers)
             raise AssertionError("abort raises")
 
         return handle

@@ -245,8 +245,8 @@ class RouterService:
         kind = "server_stream" if streams else "unary"
         return pipeline.method_handler(
             handler,
-            pipeline.telemetry(self._metrics, kind, NAME, method, self._clock),
             pipeline.errors(self._metrics),
+            pipeline.telemetry(self._metrics, kind, NAME, method, self._clock),
             *interceptors,
             trailers=((semconv.CONSTITUTION_KEY, self._constitution_hash),),
             clock=self._clock,

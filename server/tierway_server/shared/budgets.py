@@ -78,7 +78,7 @@ class _Account:
         self._seen = 0
         self._others = 0
         self._asked = self._asked_rounds = 0
-        self._committed = 0
+        self._reserved = self._committed = 0
         self._bind()
 
     def tell(self, *, is_leaving: bool) -> Call:
@@ -92,18 +92,18 @@ class _Account:
         if asked and asked >= self._asked:
             self._asked, self._asked_rounds = asked, _ROUNDS_ASKED
         grew = max(spent + reserved - self._committed, 0)
-        self._committed = spent + reserved
+        self._reserved, self._committed = reserved, spent + reserved
         wanted = min(max(self._asked, grew * _ROUNDS_AHEAD), _MOST_NANOUSD)
         told = (self._limit, self._period_us, self._period, spent, reserved, self._granted, wanted, self._seen)
         return Call("budget", self._key, (*told, self._lease_share, int(is_leaving)))
 
     def hear(self, period: int, granted: int, seen: int, spent: int, reserved: int, target: int) -> None:
         if period != self._period:
-            # What was spent until now was leased in the period before.
+            # What was spent until now was leased in the period before; what is reserved is paid from this one.
             self._period = period
             self._sharing.state.reset(self._index)
             self._base_picousd = self._sharing.paid_picousd(self._index)
-            self._committed = 0
+            self._committed = self._reserved
         self._seen, self._others = seen, spent + reserved
         self._asked_rounds -= 1
         if self._asked_rounds <= 0:

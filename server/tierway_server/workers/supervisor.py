@@ -24,6 +24,7 @@ from functools import partial
 from typing import Any
 
 from tierway_core import Prefixes
+from tierway_core.grants import new_state, state_bytes
 from tierway_server import banner
 from tierway_server.backends.engines import remote_engines
 from tierway_server.backends.hop import Count as CountEngines
@@ -31,7 +32,6 @@ from tierway_server.backends.remote_models import RemoteModels
 from tierway_server.config import Address, Config, build_table, parse_address, redacted, unavailable_reason
 from tierway_server.deciding import start_deciding
 from tierway_server.flow.deployments import Deployments
-from tierway_server.flow.grants import new_state, state_bytes
 from tierway_server.http import app as http_app
 from tierway_server.local_socket import Frames, GarbledError, Listener, asking
 from tierway_server.ports import listening, reserved, warn_of_exposure

@@ -10,9 +10,9 @@ from typing import Any
 
 import uvloop
 
+from tierway_core.grants import joined_state, state_bytes
 from tierway_server.app import Process
 from tierway_server.config import ConfigError, build_table, parse_address
-from tierway_server.flow.grants import joined_state, state_bytes
 from tierway_server.local_socket import Frames, Listener, asking
 from tierway_server.rpc.server import PortError
 from tierway_server.stops import Stops

@@ -46,7 +46,7 @@ def test_an_engine_lacks_what_it_cannot_read_and_a_provider_what_its_kind_does(s
     )
     assert provider == Feature.TOP_K | Feature.MANY_STOPS
     small["engines"]["tiny"] |= {"tool_parser": "hermes"}
-    assert Feature.TOOLS not in build_table(parse(small)).deployments[0].spec.lacks
+    assert build_table(parse(small)).deployments[0].spec.lacks == Feature.IMAGE_DATA | Feature.IMAGE_URI
 
 
 def test_what_a_kind_lacks_is_corrected_by_the_provider_and_then_by_the_deployment(small):

@@ -1,25 +1,25 @@
 """What the table grants, written into the state: breakers, limits and budgets as they are configured."""
 
-from __future__ import annotations
+from mmap import mmap
 
-from typing import TYPE_CHECKING
+from tierway_core._state import State
+from tierway_core.table import Table
 
-from tierway_core import State, Table
+__all__ = ["grant", "joined_state", "new_state", "state_bytes"]
 
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
+Buffer = bytearray | memoryview | mmap
 
 _NS = 1e9
 
 
-def new_state(table: Table, *, workers: int = 1, buffer: WriteableBuffer | None = None) -> State:
+def new_state(table: Table, *, workers: int = 1, buffer: Buffer | None = None) -> State:
     """A state for all that the table grants: of this process alone, or the first of those that share it."""
     state = joined_state(table, workers=workers, buffer=buffer)
     grant(table, state)
     return state
 
 
-def joined_state(table: Table, *, workers: int = 1, worker: int = 0, buffer: WriteableBuffer | None = None) -> State:
+def joined_state(table: Table, *, workers: int = 1, worker: int = 0, buffer: Buffer | None = None) -> State:
     """A state as it is: what is granted in it is the affair of who made it, and may have changed since.
 
     Args:
