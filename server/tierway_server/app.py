@@ -317,7 +317,7 @@ class Process:
         greeted = False
         while True:
             await self._health.ready(self.deployments.is_ready)
-            if not greeted and self.engines.have_settled:
+            if not greeted and self.engines.have_settled and self.remote.have_settled:
                 if self._seat is None:
                     sys.stdout.write(banner.text(self.addresses, self.table, self.deployments.availabilities))
                     sys.stdout.flush()

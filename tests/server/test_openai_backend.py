@@ -378,6 +378,16 @@ async def test_connections_are_bounded(provider):
     assert provider.connections == 2
 
 
+async def test_who_waits_for_a_connection_too_long_hears_of_overload(provider):
+    provider.answer = always(openai.text("Paris"), End.HANG)
+    fleet = remote_fleet(f"{provider.base_url}/v1", max_connections=1, connect_timeout_s=0.05)
+    async with remote_backend(fleet) as backend:
+        chunks = backend.generate(asking())
+        await anext(chunks)
+        assert (await failure_of(backend))[1].reason == "PROVIDER_OVERLOADED"
+        await chunks.aclose()
+
+
 async def test_the_pool_is_closed_at_the_end(provider):
     async with remote_backend(remote_fleet(f"{provider.base_url}/v1")) as backend:
         await answer(backend)

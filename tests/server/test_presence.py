@@ -9,7 +9,7 @@ import pytest
 from tests.faults.upstream import End, Reply, document, upstream
 from tierway_server.backends import presence
 from tierway_server.backends.base import Availability
-from tierway_server.backends.http_pool import PoolLimits, http_client
+from tierway_server.backends.http_pool import PoolLimits, http_pool
 
 LIMITS = PoolLimits(connect_timeout_s=1.0, idle_timeout_s=1.0, max_connections=2, http2=False)
 
@@ -43,7 +43,7 @@ async def provider():
 async def watching(provider):
     watching = Watching()
     base_url = f"{provider.base_url}/v1"
-    async with http_client(base_url, LIMITS) as client:
+    async with http_pool(base_url, LIMITS).client as client:
         task = asyncio.create_task(presence.watch_server(client, base_url, watching.told.put, watching.sleep))
         yield watching
         task.cancel()

@@ -75,8 +75,7 @@ async def test_without_a_server_it_is_listed_and_says_so_and_answers_when_one_co
     monkeypatch.setattr("tierway_server.backends.presence._FIRST_AGAIN_S", 0.01)
     provider.answer = lambda _: document({}, 503)
     server = await serve(remote_fleet(f"{provider.base_url}/v1", kind="llamacpp", api_key=None), ready=False)
-    await until(lambda: provider.count > 0 and bool(server.process.deployments.availabilities[0].reason))
-    await until(lambda: "not ready" in server.process.deployments.availabilities[0].reason)
+    await until(lambda: server.process.remote.have_settled)
     deployment = await listed(server)
     assert not deployment.available
     assert deployment.unavailable_reason == f"no server: {provider.base_url}/v1 is not ready (503)"

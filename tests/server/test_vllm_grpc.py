@@ -296,7 +296,7 @@ class TestBeingThere:
                 await until(lambda: backend.availability.is_available)
                 assert text_of(await answer(backend)) == "Paris it is."
         assert [each.reason for each in seen[:3]] == [
-            "no server: it has not answered yet",
+            "no server: not asked yet",
             "no server: nothing answers there",
             "",
         ]

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 from functools import cached_property
 
-import httpx2
-
 from tierway_server.backends.anthropic_endpoint import OLDER_VERSION
 from tierway_server.backends.anthropic_reply import Reply
 from tierway_server.backends.anthropic_request import asked
 from tierway_server.backends.base import Chunk, Generation
 from tierway_server.backends.continuation import continued
 from tierway_server.backends.http_backend import HttpBackend, RemoteModel
+from tierway_server.backends.http_pool import HttpPool
 from tierway_server.backends.openai_endpoint import Endpoint
 from tierway_server.backends.openai_request import estimated_input_tokens
 from tierway_server.backends.room import tokens_to_generate
@@ -30,7 +29,7 @@ class AnthropicBackend(HttpBackend):
         self,
         model: RemoteModel,
         endpoint: Callable[[str | None], Endpoint],
-        client: httpx2.AsyncClient,
+        pool: HttpPool,
         held: Callable[[float], None] = lambda _: None,
     ) -> None:
         """Prepare a deployment; nothing is sent.
@@ -38,11 +37,11 @@ class AnthropicBackend(HttpBackend):
         Args:
             model: what it is.
             endpoint: tells where a version of the API is, None being the SDK's own; takes most of a second the first time in a process.
-            client: the provider's pool.
+            pool: the provider's connections.
             held: told for how many seconds a rate limit of the provider has nothing left.
 
         """
-        super().__init__(model, client, held)
+        super().__init__(model, pool, held)
         self._make_endpoint = endpoint
 
     def prepare(self) -> None:

@@ -17,6 +17,7 @@ from tierway_server.backends.continuation import continued
 from tierway_server.backends.gemini_reply import GeminiReply
 from tierway_server.backends.gemini_request import request_body
 from tierway_server.backends.http_backend import HttpBackend, RemoteModel
+from tierway_server.backends.http_pool import HttpPool
 from tierway_server.backends.openai_endpoint import Endpoint
 from tierway_server.backends.openai_request import estimated_input_tokens
 from tierway_server.backends.room import tokens_to_generate
@@ -47,7 +48,7 @@ class GeminiBackend(HttpBackend):
         self,
         model: RemoteModel,
         endpoint: Endpoint,
-        client: httpx2.AsyncClient,
+        pool: HttpPool,
         held: Callable[[float], None] = lambda _: None,
     ) -> None:
         """Prepare a deployment; nothing is sent.
@@ -55,11 +56,11 @@ class GeminiBackend(HttpBackend):
         Args:
             model: what it is.
             endpoint: where it is.
-            client: the provider's pool.
+            pool: the provider's connections.
             held: told for how many seconds a rate limit of the provider has nothing left.
 
         """
-        super().__init__(model, client, held)
+        super().__init__(model, pool, held)
         self._endpoint = endpoint
 
     def prepare(self) -> None:

@@ -18,6 +18,7 @@ import msgspec
 from tierway_server.backends import failures
 from tierway_server.backends.base import Availability, Chunk, FinishReason, Generation
 from tierway_server.backends.coalesced import coalesced
+from tierway_server.backends.http_pool import HttpPool
 from tierway_server.backends.openai_endpoint import Endpoint
 from tierway_server.backends.rate_limits import exhausted_s
 from tierway_server.backends.reading import MalformedError, Reading, ReportedError
@@ -61,20 +62,19 @@ class HttpBackend(ABC):
 
     will_return = False
 
-    def __init__(
-        self, model: RemoteModel, client: httpx2.AsyncClient, held: Callable[[float], None] = lambda _: None
-    ) -> None:
+    def __init__(self, model: RemoteModel, pool: HttpPool, held: Callable[[float], None] = lambda _: None) -> None:
         """Prepare a deployment; nothing is sent.
 
         Args:
             model: what it is.
-            client: the provider's pool.
+            pool: the provider's connections.
             held: told for how many seconds a rate limit of the provider has nothing left.
 
         """
         self.capacity = model.capacity
         self._model = model
-        self._client = client
+        self._pool = pool
+        self._timeouts = pool.client.timeout.as_dict()
         self._held = held
         self._availability = Availability(True)
         self._watchers: list[Callable[[Availability], None]] = []
@@ -149,7 +149,7 @@ class HttpBackend(ABC):
         """The provider's answer, of which a stream of events is to come."""
         provider = self._model.provider
         try:
-            response = await self._client.send(endpoint.request(body, self._client.timeout), stream=True)
+            response = await self._pool.transport.handle_async_request(endpoint.request(body, self._timeouts))
         except httpx2.HTTPError as failure:
             raise failures.of_exception(provider, failure) from None
         status, headers = response.status_code, response.headers

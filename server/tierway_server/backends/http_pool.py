@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import httpx2
 
@@ -25,14 +26,24 @@ class PoolLimits:
     """Whether to take HTTP/2 where it is offered."""
 
 
-def http_client(base_url: str, limits: PoolLimits) -> httpx2.AsyncClient:
-    """Return a client with a pool of its own for the service at `base_url`, as the providers' SDKs take one.
+class HttpPool(NamedTuple):
+    """The connections to one provider, for two ways to use them. Belongs to the event loop of its first request; close it there."""
+
+    client: httpx2.AsyncClient
+    """For the providers' SDKs, and for all that is not asked for often."""
+    transport: httpx2.AsyncBaseTransport
+    """What the client sends by. What the client adds (redirects, cookies, authentication) no answer needs: without it each takes a tenth
+    of a millisecond less of processor time."""
+
+
+def http_pool(base_url: str, limits: PoolLimits) -> HttpPool:
+    """Return connections to the service at `base_url`.
 
     Closing a response that was not read to its end tells the service at once that nobody listens: over HTTP/1.1 the connection is closed,
     over HTTP/2 the stream is reset.
 
-    Nothing is connected before the first request. It follows no redirects, keeps no cookies and takes no proxy from the environment: a
-    key goes to the address of the configuration, and nowhere else. Belongs to the event loop of its first request; close it there.
+    Nothing is connected before the first request. The client follows no redirects, keeps no cookies and takes no proxy from the
+    environment: a key goes to the address of the configuration, and nowhere else.
     """
     # Its line for each request would be the log of every answer.
     logging.getLogger("httpx2").setLevel(logging.WARNING)
@@ -54,4 +65,5 @@ def http_client(base_url: str, limits: PoolLimits) -> httpx2.AsyncClient:
         read=limits.idle_timeout_s,
         write=limits.idle_timeout_s,
     )
-    return httpx2.AsyncClient(transport=transport, timeout=timeout, trust_env=False, follow_redirects=False)
+    client = httpx2.AsyncClient(transport=transport, timeout=timeout, trust_env=False, follow_redirects=False)
+    return HttpPool(client, transport)

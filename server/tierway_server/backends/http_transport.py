@@ -75,6 +75,10 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
                 return await session.request(
                     method, url, headers=headers, data=data or None, allow_redirects=False, trace_request_ctx=told
                 )
+            except aiohttp.ConnectionTimeoutError as error:
+                if told.is_queued:
+                    raise httpx2.PoolTimeout("all connections are in use") from error
+                raise
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
                 if is_last or not told.is_reused:
                     raise
@@ -89,6 +93,8 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
     def _begin(self) -> aiohttp.ClientSession:
         telling = aiohttp.TraceConfig()
         telling.on_connection_reuseconn.append(_reused)
+        telling.on_connection_queued_start.append(_queued)
+        telling.on_connection_queued_end.append(_unqueued)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=self._max_connections, keepalive_timeout=_KEEP_ALIVE_S, ssl=self._context or True
@@ -108,10 +114,20 @@ class _Told:
 
     is_reused = False
     """Whether it had served another one before."""
+    is_queued = False
+    """Whether the request waits for one."""
 
 
 async def _reused(_session: object, context: SimpleNamespace, _params: object) -> None:
     context.trace_request_ctx.is_reused = True
+
+
+async def _queued(_session: object, context: SimpleNamespace, _params: object) -> None:
+    context.trace_request_ctx.is_queued = True
+
+
+async def _unqueued(_session: object, context: SimpleNamespace, _params: object) -> None:
+    context.trace_request_ctx.is_queued = False
 
 
 class _Body(httpx2.AsyncByteStream):

@@ -9,11 +9,10 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 from functools import cached_property
 
-import httpx2
-
 from tierway_server.backends.base import Chunk, Generation
 from tierway_server.backends.continuation import asked_to_continue, continued
 from tierway_server.backends.http_backend import HttpBackend, RemoteModel
+from tierway_server.backends.http_pool import HttpPool
 from tierway_server.backends.openai_answer import Answer
 from tierway_server.backends.openai_dialects import Dialect
 from tierway_server.backends.openai_endpoint import Endpoint
@@ -29,7 +28,7 @@ class OpenAIBackend(HttpBackend):
         model: RemoteModel,
         dialect: Dialect,
         endpoint: Callable[[], Endpoint],
-        client: httpx2.AsyncClient,
+        pool: HttpPool,
         held: Callable[[float], None] = lambda _: None,
     ) -> None:
         """Prepare a deployment; nothing is sent.
@@ -38,11 +37,11 @@ class OpenAIBackend(HttpBackend):
             model: what it is.
             dialect: how the provider differs.
             endpoint: tells where it is; asked once, and takes most of a second the first time in a process.
-            client: the provider's pool.
+            pool: the provider's connections.
             held: told for how many seconds a rate limit of the provider has nothing left.
 
         """
-        super().__init__(model, client, held)
+        super().__init__(model, pool, held)
         self._dialect = dialect
         self._make_endpoint = endpoint
 

@@ -22,11 +22,9 @@ class Endpoint:
         self.url = url
         self.headers = headers
 
-    def request(self, content: bytes, timeout: httpx2.Timeout) -> httpx2.Request:
-        """A request for one answer."""
-        return httpx2.Request(
-            "POST", self.url, headers=self.headers, content=content, extensions={"timeout": timeout.as_dict()}
-        )
+    def request(self, content: bytes, timeouts: dict[str, float | None]) -> httpx2.Request:
+        """A request for one answer; `timeouts` as httpx2 hands them to its transports."""
+        return httpx2.Request("POST", self.url, headers=self.headers, content=content, extensions={"timeout": timeouts})
 
 
 def chat_completions(

@@ -10,14 +10,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
-import httpx2
-
 from tierway_server.backends.anthropic_api import AnthropicBackend
 from tierway_server.backends.anthropic_endpoint import messages
 from tierway_server.backends.base import Availability, Backend
 from tierway_server.backends.gemini_api import GeminiBackend, stream_generate_content
 from tierway_server.backends.http_backend import RemoteModel
-from tierway_server.backends.http_pool import PoolLimits, http_client
+from tierway_server.backends.http_pool import HttpPool, PoolLimits, http_pool
 from tierway_server.backends.openai_api import OpenAIBackend
 from tierway_server.backends.openai_dialects import DIALECTS, dialect_of
 from tierway_server.backends.openai_endpoint import Endpoint, chat_completions
@@ -43,8 +41,8 @@ class Provider:
     config: ProviderConfig
     key: str | None = field(repr=False)
     """Lets one in; None where nothing is asked for."""
-    client: httpx2.AsyncClient
-    """Its pool."""
+    pool: HttpPool
+    """Its connections."""
     held: Callable[[float], None]
     """To be told for how many seconds one of its rate limits has nothing left."""
     tokenizer: Path | None
@@ -66,7 +64,7 @@ def _openai(provider: Provider, model: ModelConfig, deployment: DeploymentConfig
             config.address, provider.key, dict(config.headers), model=name, api_version=config.api_version
         )
 
-    return OpenAIBackend(remote_model(provider, model, deployment), dialect, endpoint, provider.client, provider.held)
+    return OpenAIBackend(remote_model(provider, model, deployment), dialect, endpoint, provider.pool, provider.held)
 
 
 def _anthropic(provider: Provider, model: ModelConfig, deployment: DeploymentConfig) -> RemoteBackend:
@@ -75,13 +73,13 @@ def _anthropic(provider: Provider, model: ModelConfig, deployment: DeploymentCon
     def endpoint(version: str | None) -> Endpoint:
         return messages(config.address, provider.key, dict(config.headers), version)
 
-    return AnthropicBackend(remote_model(provider, model, deployment), endpoint, provider.client, provider.held)
+    return AnthropicBackend(remote_model(provider, model, deployment), endpoint, provider.pool, provider.held)
 
 
 def _google(provider: Provider, model: ModelConfig, deployment: DeploymentConfig) -> RemoteBackend:
     config = provider.config
     endpoint = stream_generate_content(config.address, provider.key, dict(config.headers), model=deployment.model or "")
-    return GeminiBackend(remote_model(provider, model, deployment), endpoint, provider.client, provider.held)
+    return GeminiBackend(remote_model(provider, model, deployment), endpoint, provider.pool, provider.held)
 
 
 def _vllm_grpc(provider: Provider, model: ModelConfig, deployment: DeploymentConfig) -> RemoteBackend:
@@ -109,6 +107,9 @@ CONSTRUCT: Mapping[str, Construct] = MappingProxyType(
     {**dict.fromkeys(DIALECTS, _openai), "anthropic": _anthropic, "google": _google, "vllm_grpc": _vllm_grpc}
 )
 """What makes the deployments of which kind of provider."""
+
+OWN_WATCH = "vllm_grpc"
+"""The kind whose backends watch their own connections, with or without a key."""
 
 
 def remote_model(provider: Provider, model: ModelConfig, deployment: DeploymentConfig) -> RemoteModel:
@@ -152,6 +153,7 @@ class RemoteModels:
 
         """
         self._answers = answers
+        self._unasked: set[str] = set()
         self._providers: dict[str, Provider] = {}
         self._serving: dict[str, list[RemoteBackend]] = {}
         self.by_deployment: dict[int, RemoteBackend] = {}
@@ -165,10 +167,19 @@ class RemoteModels:
             backend = CONSTRUCT[provider.config.kind](provider, model, deployment)
             if provider.key is None:
                 backend.become(NOT_ASKED)  # and prepared when it is there
+                self._unasked.add(provider.name)
             elif answers:
                 backend.prepare()
+            if provider.config.kind == OWN_WATCH:
+                self._unasked.add(provider.name)
+                backend.watch(partial(self._heard, provider.name))
             self._serving.setdefault(provider.name, []).append(backend)
             self.by_deployment[index] = backend
+
+    @property
+    def have_settled(self) -> bool:
+        """Whether it is known of every server if it is there."""
+        return not self._unasked
 
     async def run(self) -> None:
         """Keep what is to be kept, and watch the servers that ask for no credential, until cancelled; then close all connections."""
@@ -177,10 +188,10 @@ class RemoteModels:
                 for backend in self.by_deployment.values():
                     group.create_task(backend.run())
                 for provider in self._providers.values():
-                    if provider.key is None and provider.config.kind != "vllm_grpc":  # which watches its own connection
+                    if provider.key is None and provider.config.kind != OWN_WATCH:
                         group.create_task(
                             watch_server(
-                                provider.client, provider.config.address, partial(self._become, provider.name)
+                                provider.pool.client, provider.config.address, partial(self._become, provider.name)
                             ),
                             name=f"watching {provider.name}",
                         )
@@ -191,9 +202,14 @@ class RemoteModels:
     async def aclose(self) -> None:
         """Close all connections; `run` does so at its end."""
         for provider in self._providers.values():
-            await provider.client.aclose()
+            await provider.pool.client.aclose()
+
+    def _heard(self, provider: str, availability: Availability) -> None:
+        if availability != NOT_ASKED:
+            self._unasked.discard(provider)
 
     async def _become(self, provider: str, availability: Availability) -> None:
+        self._unasked.discard(provider)
         for backend in self._serving[provider]:
             if availability.is_available and self._answers:
                 await asyncio.to_thread(backend.prepare)
@@ -209,4 +225,4 @@ def _provider(name: str, config: ProviderConfig, environ: Mapping[str, str], hel
     )
     key = None if config.api_key is None else resolve_secret(config.api_key, environ)
     tokenizer = None if config.tokenizer is None else expand_path(config.tokenizer, environ)
-    return Provider(name, config, key, http_client(config.address, limits), held, tokenizer)
+    return Provider(name, config, key, http_pool(config.address, limits), held, tokenizer)

@@ -24,6 +24,7 @@ from tierway_server.backends import failures
 from tierway_server.backends.base import Availability, Chunk, Generation, Usage
 from tierway_server.backends.chat_tokenizer import FILES, ChatTokenizer, TokenizerUnusableError, TokenText
 from tierway_server.backends.coalesced import coalesced
+from tierway_server.backends.presence import NOT_ASKED
 from tierway_server.backends.room import tokens_to_generate
 from tierway_server.backends.vllm_grpc_wire import defaults, finish_reason, logprobs, request
 from tierway_server.errors import (
@@ -46,8 +47,6 @@ _MOST_BUNDLE_BYTES = 256 * 2**20
 _FIRST_WAIT_S = 1.0
 _LONGEST_WAIT_S = 30.0
 """Between two tries to reach a server that is not there."""
-
-_ABSENT = Availability(False, "no server: it has not answered yet")
 
 _KINDS: Mapping[grpc.StatusCode, type[TierwayError]] = {
     grpc.StatusCode.UNAVAILABLE: ProviderUnreachableError,
@@ -114,7 +113,7 @@ class VllmGrpcBackend:
         self._server = server
         self._sleep = sleep
         self._model: _Model | None = None
-        self._availability = _ABSENT
+        self._availability = NOT_ASKED
         self._watchers: list[Callable[[Availability], None]] = []
 
     @property

@@ -282,7 +282,7 @@ class Supervisor:
 
     async def _greet(self) -> None:
         await self.serves.wait()
-        while not self.engines.have_settled:
+        while not (self.engines.have_settled and self.remote.have_settled):
             await self.deployments.changed()
         sys.stdout.write(banner.text(self.addresses, self.table, self.deployments.availabilities))
         sys.stdout.flush()
