@@ -16,6 +16,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
 import msgspec
@@ -189,7 +190,7 @@ class GeminiReply:
             raise MalformedError("too many calls")
         arguments = msgspec.json.encode(call.args).decode()
         self._output_tokens += estimate_tokens(arguments)
-        self._calls.append(ToolCall(call.id or f"call_{len(self._calls)}", call.name, arguments))
+        self._calls.append(ToolCall(call.id or f"call_{secrets.token_hex(8)}", call.name, arguments))
 
     def _account(self) -> Usage:
         """What the service says that was read and written, else what is estimated here."""

@@ -1,18 +1,22 @@
-"""What comes of a chat completion, event by event, as a `Chunk`: the one way in.
-
-Structures hold only what is read; all else is passed over unseen.
-"""
+"""What comes of a chat completion, event by event, as a `Chunk`: the one way in."""
 
 from __future__ import annotations
 
 import json
 import secrets
-from typing import Any
 
 import msgspec
 
 from tierway_core import estimate_tokens
 from tierway_server.backends.base import Chunk, FinishReason, TokenLogprob, ToolCall, Usage
+from tierway_server.backends.openai_events import (
+    CallDelta,
+    Choice,
+    Logprobs,
+    Token,
+    UsageReport,
+    decoded,
+)
 from tierway_server.backends.reading import MalformedError, ReportedError
 from tierway_server.backends.whole_text import WholeText, encodable
 
@@ -31,76 +35,6 @@ _TOKEN_CHARACTERS = 32
 _TOKEN_BYTES = 64
 _SPARE_BYTES = 65_536
 _MOST_CALLS = 128
-
-
-class _Function(msgspec.Struct):
-    name: str | None = None
-    arguments: str | dict[str, Any] | None = None
-
-
-class _CallDelta(msgspec.Struct):
-    index: int | None = None
-    id: str | None = None
-    function: _Function | None = None
-
-
-class _Delta(msgspec.Struct):
-    content: str | None = None
-    refusal: str | None = None
-    tool_calls: list[_CallDelta] | None = None
-
-
-class _Alternative(msgspec.Struct):
-    token: str
-    logprob: float
-
-
-class _Token(_Alternative):
-    top_logprobs: list[_Alternative] | None = None
-
-
-class _Logprobs(msgspec.Struct):
-    content: list[_Token] | None = None
-
-
-class _Choice(msgspec.Struct):
-    index: int = 0
-    delta: _Delta | None = None
-    logprobs: _Logprobs | None = None
-    finish_reason: str | None = None
-
-
-class _PromptDetails(msgspec.Struct):
-    cached_tokens: int | None = None
-
-
-class _CompletionDetails(msgspec.Struct):
-    reasoning_tokens: int | None = None
-
-
-class _Usage(msgspec.Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    total_tokens: int | None = None
-    prompt_tokens_details: _PromptDetails | None = None
-    completion_tokens_details: _CompletionDetails | None = None
-    prompt_cache_hit_tokens: int | None = None
-
-
-class _Groq(msgspec.Struct):
-    usage: _Usage | None = None
-
-
-class _Event(msgspec.Struct):
-    choices: list[_Choice] | None = None
-    usage: _Usage | None = None
-    x_groq: _Groq | None = None
-    error: Any = None
-    object: str | None = None
-    message: Any = None
-
-
-_decoder = msgspec.json.Decoder(_Event)
 
 
 class _Call(msgspec.Struct):
@@ -135,7 +69,7 @@ class Answer:
         self._output_tokens = 0
         self._calls: list[_Call] = []
         self._places: dict[int, int] = {}
-        self._usage: _Usage | None = None
+        self._usage: UsageReport | None = None
         self._is_refused = False
 
     @property
@@ -154,7 +88,7 @@ class Answer:
         if payload.startswith(b"[DONE]"):
             self.is_done = True
             return
-        event = _decoded(payload)
+        event = decoded(payload)
         if event.error is not None:
             raise ReportedError(event.error)
         if event.choices is None and (event.object == "error" or event.message is not None):
@@ -193,7 +127,7 @@ class Answer:
             "".join(self._texts), self._tokens, tuple(self._logprobs), reason, self._account(), tool_calls=calls
         )
 
-    def _choose(self, choice: _Choice) -> None:
+    def _choose(self, choice: Choice) -> None:
         delta = choice.delta
         if delta is not None:
             if delta.content or delta.refusal:
@@ -207,7 +141,7 @@ class Answer:
             # Unknown reasons are a service's own ways to say that it had enough.
             self.finish_reason = _FINISH.get(choice.finish_reason, FinishReason.LENGTH)
 
-    def _say(self, content: str, logprobs: _Logprobs | None) -> None:
+    def _say(self, content: str, logprobs: Logprobs | None) -> None:
         self._spend(len(content))
         if text := self._whole.take(content):
             self._texts.append(text)
@@ -217,7 +151,7 @@ class Answer:
         self._tokens += count
         self._output_tokens += count
 
-    def _call(self, delta: _CallDelta) -> None:
+    def _call(self, delta: CallDelta) -> None:
         call = self._calls[self._place(delta)]
         function = delta.function
         call.id = call.id or delta.id or ""
@@ -229,7 +163,7 @@ class Answer:
                 call.arguments.append(text)
                 self._output_tokens += 1 if len(text) <= _TOKEN_CHARACTERS else estimate_tokens(text)
 
-    def _place(self, delta: _CallDelta) -> int:
+    def _place(self, delta: CallDelta) -> int:
         """Which call a part belongs to: that of its index; without one a new id begins a new call, and the rest goes to the last."""
         if delta.index is not None:
             known = self._places.get(delta.index)
@@ -268,21 +202,7 @@ class Answer:
         return Usage(prompt, min(cached, prompt), output, min(reasoning, output))
 
 
-def _decoded(payload: bytes) -> _Event:
-    try:
-        return _decoder.decode(payload)
-    except msgspec.ValidationError as error:
-        raise MalformedError(str(error)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        pass
-    # Half a character: JSON that only a tolerant reader takes.
-    try:
-        return msgspec.convert(json.loads(payload.decode(errors="surrogateescape")), _Event)
-    except (ValueError, RecursionError, msgspec.ValidationError):
-        raise MalformedError("no JSON") from None
-
-
-def _logprob(token: _Token) -> TokenLogprob:
+def _logprob(token: Token) -> TokenLogprob:
     return TokenLogprob(
         encodable(token.token),
         token.logprob,
