@@ -27,8 +27,8 @@ from tierway_server.backends.base import (
 )
 from tierway_server.backends.openai_answer import Answer
 from tierway_server.backends.openai_dialects import DIALECTS, dialect_of
-from tierway_server.backends.openai_events import MalformedError, ReportedError
 from tierway_server.backends.openai_request import keeps_strict_rules, request_body
+from tierway_server.backends.reading import MalformedError, ReportedError
 from tierway_server.backends.remote_models import CONSTRUCT
 from tierway_server.config import PREFILL, FeatureName
 from tierway_server.config.provider_kinds import BASE_URLS, LACKS, KindName
