@@ -51,6 +51,14 @@ cdef inline int64_t take_from(LimitC* limit, int64_t now_ns, int64_t cost) noexc
             return 0
 
 
+cdef inline void hold_of(LimitC* limit, int64_t until_ns) noexcept nogil:
+    """Grants nothing before `until_ns`, and then one by one; never moves what is held longer."""
+    cdef int64_t idle_ns = until_ns + load64(&limit.burst_ns) - load64(&limit.increment_ns)
+    cdef int64_t tat_ns = load64(&limit.tat_ns)
+    while tat_ns < idle_ns and not swap64(&limit.tat_ns, &tat_ns, idle_ns):
+        pass
+
+
 cdef inline void give_back_to(LimitC* limit, int64_t cost) noexcept nogil:
     """Takes a grant back."""
     cdef int64_t step_ns = cost_ns(limit, cost)

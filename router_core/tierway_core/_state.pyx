@@ -23,7 +23,7 @@ from tierway_core._breaker cimport (
     MOST_PROBES, STATE_HALF_OPEN, STATE_OPEN, breaker_allows, count_outcome, force, forced_in, is_due, probe, release, state_in
 )
 from tierway_core._budget cimport discrepancy, grant, held_of, left_of, pay, spent_of
-from tierway_core._limit cimport give_back_to, take_from, wait_of
+from tierway_core._limit cimport give_back_to, hold_of, take_from, wait_of
 from tierway_core._records cimport LAYOUT_VERSION, LINE_BYTES, MOST_WORKERS, SLOTS, BudgetC, HeaderC, LimitC, RecordC, WorkerC
 from tierway_core._sliding cimport MOST_ERROR_WEIGHT, USAGE_SLOT_NS, NumbersC, ewma, forget, lately, numbers_at, sample, slide
 
@@ -365,6 +365,14 @@ cdef class State:
     def give_back(self, Py_ssize_t limit, int64_t cost=1):
         """Undoes a grant, at once: later, it would give back more than was still missing."""
         give_back_to(self.limit_record(limit), cost_of(cost))
+
+    def hold(self, Py_ssize_t limit, int64_t until_ns):
+        """Grants nothing of a limit before this moment. A hold that ends later stays; where nothing is limited, nothing is held.
+
+        Raises:
+            ValueError: `until_ns` is out of range.
+        """
+        hold_of(self.limit_record(limit), moment(until_ns))
 
     # ---- budgets -----------------------------------------------------------------------------------------------------
 

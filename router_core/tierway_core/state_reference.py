@@ -180,6 +180,10 @@ class ReferenceLimit:
             self._idle_ns = max(self._idle_ns, now_ns) + self._increment_ns * cost
         return wait_ns
 
+    def hold(self, until_ns: int) -> None:
+        """Nothing is granted before this moment, and the first request at it."""
+        self._idle_ns = max(self._idle_ns, until_ns + self._burst_ns - self._increment_ns)
+
     def give_back(self, cost: int = 1) -> None:
         self._idle_ns = max(self._idle_ns - self._increment_ns * cost, 0)
 

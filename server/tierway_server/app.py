@@ -40,7 +40,10 @@ from tierway_server.flow.budgets import Budgets
 from tierway_server.flow.decide import Decider
 from tierway_server.flow.deployments import Deployments
 from tierway_server.flow.drain import Drain
+from tierway_server.flow.hedging import Hedges
 from tierway_server.flow.limits import Limits
+from tierway_server.flow.queues import Queues
+from tierway_server.flow.retries import Retries
 from tierway_server.flow.standing import Standing
 from tierway_server.http import app as http_app
 from tierway_server.ports import listening, warn_of_exposure
@@ -167,7 +170,16 @@ class Process:
         self._decider = Decider(
             deciding, self.table, self.deployments, limits, budgets, config.constitution.hash, self.metrics
         )
-        admission = Admission(self.table, self.state, self.deployments, limits, budgets, prefixes)
+        queues = Queues(self.table, self.state, self.deployments, config.queue, config.queue_sizes, self.metrics)
+        admission = Admission(self.table, self.state, self.deployments, queues, limits, budgets, prefixes)
+        answerer = Answerer(
+            self.table,
+            admission,
+            self.metrics,
+            Retries(config.retries, self.metrics),
+            Hedges(config.hedging, len(self.table.deployments), self.metrics),
+            self.drain,
+        )
         self.standing = Standing(self.table, self.state)
         self.metrics.gauge(
             semconv.BREAKER,
@@ -199,7 +211,7 @@ class Process:
         service = RouterService(
             table=self.table,
             decider=self._decider,
-            answerer=Answerer(self.table, admission, self.metrics),
+            answerer=answerer,
             fleet=fleet,
             drain=self.drain,
             metrics=self.metrics,

@@ -137,6 +137,14 @@ class LimitMachine(Clocked):
         elif wait_ns == 0:
             self.granted.append((self.now_ns, cost))
 
+    @rule(span_ns=st.sampled_from([0, 1, SECOND_NS // 2, 300 * SECOND_NS]), is_past=st.booleans())
+    def hold(self, span_ns: int, is_past: bool) -> None:
+        """Nothing is granted before the end of a hold."""
+        until_ns = max(self.now_ns - span_ns, 0) if is_past else self.now_ns + span_ns
+        self.state.hold(1, until_ns)
+        self.twin.hold(until_ns)
+        assert self.now_ns + self.state.wait_ns(1, self.now_ns) >= until_ns
+
     @rule(cost=st.integers(1, 7))
     def wait_as_told(self, cost: int) -> None:
         """What is refused is granted after the wait that was told, and not a nanosecond before."""

@@ -212,6 +212,22 @@ def test_a_limit_without_parameters_grants_everything():
     assert {state.take(0, NOW_NS, 10**12) for _ in range(100)} == {0}
 
 
+def test_a_limit_that_is_held_grants_nothing_until_then_and_a_longer_hold_stays():
+    state = State(0, limits=2)
+    for limit in (0, 1):
+        state.set_limit(limit, increment_ns=10, burst_ns=50)
+    state.hold(0, NOW_NS + 1000)
+    state.hold(0, NOW_NS + 400)
+    assert [state.take(0, NOW_NS), state.take(0, NOW_NS + 999), state.take(0, NOW_NS + 1000)] == [1000, 1, 0]
+    assert state.take(1, NOW_NS) == 0
+
+
+def test_nothing_is_held_where_nothing_is_limited():
+    state = State(0, limits=1)
+    state.hold(0, NOW_NS + 1000)
+    assert state.take(0, NOW_NS) == 0
+
+
 def test_a_limit_grants_its_burst_then_one_an_increment():
     state = State(0, limits=1)
     state.set_limit(0, increment_ns=SECOND_NS, burst_ns=3 * SECOND_NS)

@@ -39,16 +39,15 @@ def flapping_katan(logs: Path) -> Iterator[Peer]:
         yield peer
 
 
-# Two engines at once would halve each other's pace on a small machine: one is started after the other has ended.
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def vllm_openai(logs: Path) -> Iterator[Peer]:
-    """vLLM's OpenAI server on the embedded model. One module asks for it."""
+    """vLLM's OpenAI server on the embedded model; whoever asks first waits for most of a minute."""
     with servers.vllm_openai(prepare(), logs / "vllm-openai.log") as peer:
         yield peer
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def vllm_grpc(logs: Path) -> Iterator[Peer]:
-    """vLLM's gRPC server on the embedded model. One module asks for it."""
+    """vLLM's gRPC server on the embedded model; likewise."""
     with servers.vllm_grpc(prepare(), logs / "vllm-grpc.log") as peer:
         yield peer

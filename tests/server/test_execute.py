@@ -8,6 +8,7 @@ from google.protobuf import struct_pb2
 from tests.server.asking import IMAGE, execute, stream, text_of, turn, user
 from tests.server.conftest import Serve
 from tests.server.fleet import CAPACITY, five_tiers, only
+from tests.server.granting import granting
 from tests.server.refusal import refused
 from tests.server.running import RunningServer, until
 from tests.server.scripted_engine import CACHED_INPUT_TOKENS, INPUT_TOKENS
@@ -220,9 +221,20 @@ class TestFallback:
         assert refusal.retry_delay_s == 1.0
         await server.until_idle()
 
-    async def test_never_follows_the_first_token(self, server: RunningServer) -> None:
+    async def test_after_the_first_token_goes_on_where_the_text_broke_off(self, server: RunningServer) -> None:
         server.engine("nano").script("Par", StreamBrokenError("gone"))
-        refusal = await refused(server.router.Execute(execute()))
+        server.engine("fast").script("is", " it is.")
+        reply = await server.router.Execute(execute())
+        assert reply.text == "Paris it is."
+        assert [(attempt.model, attempt.outcome, attempt.text_characters) for attempt in reply.attempts] == [
+            ("nano", pb.ATTEMPT_OUTCOME_BROKE_OFF, 3),
+            ("fast", pb.ATTEMPT_OUTCOME_ANSWERED, 12),
+        ]
+        await server.until_idle()
+
+    async def test_never_follows_the_first_token_if_the_caller_says_so(self, server: RunningServer) -> None:
+        server.engine("nano").script("Par", StreamBrokenError("gone"))
+        refusal = await refused(server.router.Execute(execute(allow_takeover=False)))
         assert (refusal.code.name, refusal.reason) == ("INTERNAL", "ENGINE_LOST")
         assert not server.engine("fast").started
         await server.until_idle()
@@ -263,17 +275,18 @@ class TestFallback:
         assert nano.shutdowns == 1
 
 
-async def test_an_engine_that_ends_without_its_account_is_an_internal_error(server: RunningServer) -> None:
+async def test_an_engine_that_ends_without_its_account_has_broken_off(server: RunningServer) -> None:
     server.engine().script(Chunk("half", 1))
-    refusal = await refused(server.router.Execute(execute()))
-    assert (refusal.code.name, refusal.reason) == ("INTERNAL", "INTERNAL")
+    refusal = await refused(server.router.Execute(execute(allow_fallback=False)))
+    assert (refusal.code.name, refusal.reason) == ("INTERNAL", "ENGINE_LOST")
     await server.until_idle()
 
 
-async def test_an_engine_that_ends_without_a_word_is_an_internal_error(server: RunningServer) -> None:
+async def test_an_engine_that_ends_without_a_word_gave_no_answer(serve: Serve) -> None:
+    server = await serve(granting(only(five_tiers(), "nano"), retries={"max_retries": 0}))
     server.engine().repeat(())
-    refusal = await refused(server.router.Execute(execute(allow_fallback=False)))
-    assert (refusal.code.name, refusal.reason) == ("INTERNAL", "INTERNAL")
+    refusal = await refused(server.router.Execute(execute()))
+    assert (refusal.code.name, refusal.reason) == ("UNAVAILABLE", "PROVIDER_FAILED")
     await server.until_idle()
 
 
@@ -344,7 +357,7 @@ class TestLeaving:
     async def test_by_deadline(self, server: RunningServer, steps: tuple[str, ...]) -> None:
         server.engine().script(*steps, asyncio.Event(), "never")
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await server.router.Execute(execute(), timeout=0.1)
+            await server.router.Execute(execute(allow_fallback=False), timeout=0.1)
         assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
         await server.until_idle()
 

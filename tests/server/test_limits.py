@@ -12,11 +12,14 @@ from tests.server.running import RunningServer
 from tests.server.scrape import scrape, value
 from tierway.v1 import router_service_pb2 as rpc
 from tierway_core import Prefixes, Request
+from tierway_server.config import QueueConfig
 from tierway_server.errors import RateLimitedError
 from tierway_server.flow.admission import Admission
 from tierway_server.flow.budgets import Budgets
 from tierway_server.flow.limits import Limits
+from tierway_server.flow.queues import Queues
 from tierway_server.telemetry import semconv
+from tierway_server.telemetry.metrics import Metrics
 
 LIMITED = {"limits": {"two": at_once(2)}, "tenants": {"acme": {"limits": ["two"]}}}
 
@@ -128,10 +131,12 @@ async def test_a_try_that_finds_no_room_gives_all_else_back(serve: Serve) -> Non
     process = server.process
     limits = Limits(process.table, process.state, process.metrics)
     budgets = Budgets(process.table, process.state, process.metrics)
-    admission = Admission(process.table, process.state, process.deployments, limits, budgets, Prefixes())
+    queues = Queues(process.table, process.state, process.deployments, QueueConfig(), [0], Metrics())
+    admission = Admission(process.table, process.state, process.deployments, queues, limits, budgets, Prefixes())
     decision = process._decider.decide(Request(TRIVIAL, tenant="acme"))
     limits.take([0])
-    with pytest.raises(RateLimitedError), admission.admitted(0, decision, 1e9):
-        pytest.fail("nothing is admitted")
+    with pytest.raises(RateLimitedError):
+        async with admission.admitted(0, decision, 1e9):
+            pytest.fail("nothing is admitted")
     assert process.state.in_flight(0) == 0
     assert process.state.reserved_picousd(0) == 0

@@ -73,9 +73,26 @@ class TestFallback:
         assert attempt.outcome == pb.ATTEMPT_OUTCOME_FELL_BACK
         assert [attempt.model for attempt in events[-1].finished.attempts] == ["nano", "fast"]
 
-    async def test_after_the_first_token_there_is_none(self, server: RunningServer) -> None:
+    async def test_after_the_first_token_the_next_goes_on_and_the_seam_is_told(self, server: RunningServer) -> None:
         server.engine("nano").script("Par", StreamBrokenError("gone"))
-        call = server.router.Stream(stream())
+        server.engine("fast").script("is", " it is.")
+        events = await server.stream(stream())
+        assert kinds_of(events) == ["started", "delta", "attempt", "delta", "delta", "finished"]
+        attempt = events[2].attempt
+        assert (attempt.model, attempt.outcome, attempt.reason) == (
+            "nano",
+            pb.ATTEMPT_OUTCOME_BROKE_OFF,
+            "ENGINE_LOST",
+        )
+        assert attempt.text_characters == len("Par")
+        assert text_of(events) == "Paris it is."
+        assert [attempt.model for attempt in events[-1].finished.attempts] == ["nano", "fast"]
+        assert server.engine("fast").started[0].answered == "Par"
+        await server.until_idle()
+
+    async def test_after_the_first_token_there_is_none_if_the_caller_says_so(self, server: RunningServer) -> None:
+        server.engine("nano").script("Par", StreamBrokenError("gone"))
+        call = server.router.Stream(stream(allow_takeover=False))
         assert (await call.read()).HasField("started")
         assert (await call.read()).delta.text == "Par"
         refusal = await refused(call.read())
@@ -100,7 +117,7 @@ class TestFallback:
         gate = asyncio.Event()
         server.engine("nano").script("Par", asyncio.Event(), "never")
         server.engine("premium").script("Lon", gate, "don")
-        lost, kept = server.router.Stream(stream()), server.router.Stream(stream(min_tier=4))
+        lost, kept = server.router.Stream(stream(allow_takeover=False)), server.router.Stream(stream(min_tier=4))
         for call in (lost, kept):
             assert [(await call.read()).WhichOneof("event") for _ in range(2)] == ["started", "delta"]
         server.engine("nano").death.set()
@@ -160,7 +177,7 @@ class TestLeaving:
     @pytest.mark.parametrize("produced", [0, 2], ids=["before the first token", "in the middle"])
     async def test_by_deadline(self, server: RunningServer, produced: int) -> None:
         server.engine().script(*["word"] * produced, asyncio.Event(), "never")
-        call = server.router.Stream(stream(), timeout=0.1)
+        call = server.router.Stream(stream(allow_fallback=False), timeout=0.1)
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await remaining(call)
         assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED

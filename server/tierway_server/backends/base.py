@@ -192,7 +192,7 @@ class Backend(Protocol):
 
     @property
     def capacity(self) -> int:
-        """How many generations it may hold at once, waiting ones included."""
+        """How many generations it is given at once; further ones wait in front of it."""
 
     @property
     def availability(self) -> Availability:

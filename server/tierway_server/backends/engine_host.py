@@ -30,6 +30,8 @@ from tierway_server.telemetry.families import Families
 logger = logging.getLogger(__name__)
 
 _RETRY_AFTER_S = 0.5
+_SLACK = 2
+"""How many times its capacity an engine may seem to have: at most all of it has left its front end and is not gone here yet."""
 
 
 class HostedEngine(Protocol):
@@ -88,8 +90,8 @@ class EngineHost:
             engine = self._engines.get(name)
             if engine is None:
                 raise NotReadyError(f"engine {name} is not here", metadata={"engine": name})
-            if self._running[name] >= engine.capacity:
-                # Front ends see to this together; a front end that was killed may be gone from their count and not yet from ours.
+            if self._running[name] >= _SLACK * engine.capacity:
+                # Front ends see to the capacity together; who has left them may be gone from their count and not yet from ours.
                 raise QueueFullError(f"engine {name} is full", metadata={"engine": name}, retry_after_s=_RETRY_AFTER_S)
             self._running[name] += 1
             try:

@@ -69,7 +69,7 @@ def remote_engines(config: Config, unavailable: Sequence[str], socket: str) -> E
     """The same in the process of the engine host that listens on `socket`."""
 
     def remote(name: str, engine: EngineConfig) -> RemoteEngine:
-        return RemoteEngine(name, socket, capacity=_capacity(engine))
+        return RemoteEngine(name, socket, capacity=engine.places)
 
     return _engines(config, unavailable, remote)
 
@@ -90,15 +90,11 @@ def _supervised(launch: Launch, name: str, config: EngineConfig) -> SupervisedEn
     return SupervisedEngine(
         name,
         partial(launch, name, config),
-        capacity=_capacity(config),
+        capacity=config.places,
         start_timeout_s=config.start_timeout_s,
         initial_backoff_s=config.restart.initial_backoff_s,
         max_backoff_s=config.restart.max_backoff_s,
     )
-
-
-def _capacity(config: EngineConfig) -> int:
-    return config.max_num_seqs + config.queue_size
 
 
 async def launch_vllm(name: str, config: EngineConfig, environ: Mapping[str, str]) -> Engine:

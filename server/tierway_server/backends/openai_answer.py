@@ -34,6 +34,9 @@ _TOKEN_CHARACTERS = 32
 """An event with no more is taken for one token."""
 _TOKEN_BYTES = 64
 _SPARE_BYTES = 65_536
+_TOKEN_PIECES = 8
+"""Into which some services cut a token, at most: single characters."""
+_SPARE_PIECES = 64
 _MOST_CALLS = 128
 
 
@@ -62,6 +65,7 @@ class Answer:
         """Whether the service said that nothing more comes."""
         self._input_tokens = input_tokens
         self._bytes_left = max_tokens * _TOKEN_BYTES + _SPARE_BYTES
+        self._pieces_left = max_tokens * _TOKEN_PIECES + _SPARE_PIECES
         self._whole = WholeText()
         self._texts: list[str] = []
         self._logprobs: list[TokenLogprob] = []
@@ -181,7 +185,8 @@ class Answer:
 
     def _spend(self, characters: int) -> None:
         self._bytes_left -= characters
-        if self._bytes_left < 0:
+        self._pieces_left -= 1
+        if self._bytes_left < 0 or self._pieces_left < 0:
             # More than was asked for, by any measure: the answer has reached its length.
             self.finish_reason = FinishReason.LENGTH
             self.is_done = True

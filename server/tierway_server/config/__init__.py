@@ -4,6 +4,7 @@ Knows neither grpc nor vllm. Values go from `app.py` to whom they concern; nothi
 """
 
 from tierway_server.config.address import Address, parse_address
+from tierway_server.config.answering import HedgingConfig, RetriesConfig
 from tierway_server.config.availability import unavailable_reason
 from tierway_server.config.classifier import calibration_path, load_weights
 from tierway_server.config.engines import EMBEDDED, EngineConfig, RestartConfig
@@ -14,6 +15,7 @@ from tierway_server.config.price import PriceConfig
 from tierway_server.config.problems import ConfigError, Problem
 from tierway_server.config.provider_kinds import PREFILL, FeatureName
 from tierway_server.config.providers import ProviderConfig
+from tierway_server.config.queue import QueueConfig
 from tierway_server.config.references import ReferenceUnresolvedError, expand_path, resolve_secret, resolve_weights
 from tierway_server.config.routing import (
     ClassifierConfig,
@@ -42,13 +44,16 @@ __all__ = [
     "FeatureName",
     "FloorsConfig",
     "GovernanceConfig",
+    "HedgingConfig",
     "LimitsConfig",
     "ModelConfig",
     "PriceConfig",
     "Problem",
     "ProviderConfig",
+    "QueueConfig",
     "ReferenceUnresolvedError",
     "RestartConfig",
+    "RetriesConfig",
     "RoutingConfig",
     "ServerConfig",
     "SharedStateConfig",

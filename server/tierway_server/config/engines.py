@@ -55,7 +55,7 @@ class EngineConfig(Section):
     """Most tokens of one step: the longer a step, the longer an abort waits for its end. At least `max_num_seqs`."""
 
     queue_size: Annotated[int, Field(ge=0, le=1_000_000)] = 256
-    """Most requests that are admitted but do not run yet; one more is refused (`QUEUE_FULL`)."""
+    """Most requests that wait until they run, as the section `queue` says; one more is refused (`QUEUE_FULL`)."""
 
     kv_cache_gib: Annotated[float, Field(gt=0, le=65_536)] | None = None
     """KV cache in GiB on CPU. Default: vLLM's own choice."""
@@ -99,6 +99,24 @@ class EngineConfig(Section):
     def is_embedded(self) -> bool:
         """Whether it runs the packaged model rather than a folder of weights."""
         return self.model == EMBEDDED
+
+    @property
+    def places(self) -> int:
+        """How many requests it is given at once: as many as it runs, and a few of those that wait, for it to go on with.
+
+        Only what waits in our queue has a priority, so these are few. The engine needs one in its hand for each that ends within the two
+        steps or so from its end to the arrival of the next one; answers take a hundred steps or more, so a thirty-second is ample.
+        """
+        return self.max_num_seqs + self._at_hand
+
+    @property
+    def waiting(self) -> int:
+        """How many may wait in our queue: the others of `queue_size`."""
+        return self.queue_size - self._at_hand
+
+    @property
+    def _at_hand(self) -> int:
+        return min(self.queue_size, max(1, self.max_num_seqs // 32))
 
     @field_validator("model")
     @classmethod

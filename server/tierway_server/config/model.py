@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tierway_server.config.answering import HedgingConfig, RetriesConfig
 from tierway_server.config.engines import EngineConfig
 from tierway_server.config.models import DeploymentConfig, ModelConfig
 from tierway_server.config.policy import BreakerConfig, BudgetConfig, RateLimitConfig, TenantConfig
 from tierway_server.config.providers import ProviderConfig
+from tierway_server.config.queue import QueueConfig
 from tierway_server.config.routing import RoutingConfig
 from tierway_server.config.section import Items, Name, Section
 from tierway_server.config.server import ConstitutionConfig, ServerConfig
@@ -43,6 +45,15 @@ class Config(Section):
     breaker: BreakerConfig = BreakerConfig()
     """When deployments that fail are given a rest."""
 
+    retries: RetriesConfig = RetriesConfig()
+    """When a deployment that failed is asked once more."""
+
+    hedging: HedgingConfig = HedgingConfig()
+    """When a second deployment is asked besides a slow one."""
+
+    queue: QueueConfig = QueueConfig()
+    """How requests wait where all places are taken."""
+
     engines: Mapping[Name, EngineConfig] = {}
     """vLLM engines of this process, by name."""
 
@@ -59,3 +70,11 @@ class Config(Section):
     def deployments(self) -> tuple[tuple[ModelConfig, DeploymentConfig], ...]:
         """Every deployment with its model, in the order in which the routing table numbers them."""
         return tuple((model, deployment) for model in self.models for deployment in model.deployments)
+
+    @property
+    def queue_sizes(self) -> tuple[int, ...]:
+        """How many requests may wait in front of each deployment, in the same order; those on one engine wait together."""
+        return tuple(
+            self.queue.size if deployment.engine is None else self.engines[deployment.engine].waiting
+            for _, deployment in self.deployments
+        )

@@ -1,31 +1,32 @@
 """Admission and settlement of one try: what it takes of a deployment, and what it gives back, whatever becomes of it.
 
-Taken in this order: a probe of the breaker where it is half-open, a slot, a reservation in each budget, and last the rate limits, so that
-nothing that follows can refuse what was taken from these. Given back in the opposite order; what was learnt goes to the state, by which the
-next decisions are made.
+Taken in this order: a place, for which it may wait, a probe of the breaker where it is half-open, a reservation in each budget, and last
+the rate limits, so that nothing that follows can refuse what was taken from these. Given back in the opposite order; what was learnt goes
+to the state, by which the next decisions are made.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 
 from tierway_core import Decision, Prefixes, State, Table
 from tierway_core.cost import estimate_picousd
-from tierway_server.backends.base import Backend
 from tierway_server.errors import (
     BreakerOpenError,
     EngineLostError,
     InternalError,
     NotReadyError,
-    QueueFullError,
+    ProviderError,
     TierwayError,
 )
 from tierway_server.flow.budgets import Budgets
 from tierway_server.flow.deployments import Deployments
 from tierway_server.flow.limits import Limits
+from tierway_server.flow.priority import Priority
+from tierway_server.flow.queues import Queues
 from tierway_server.flow.tries import Try
 
 _RETRY_AFTER_S = 0.5
@@ -41,6 +42,7 @@ class Admission:
         table: Table,
         state: State,
         deployments: Deployments,
+        queues: Queues,
         limits: Limits,
         budgets: Budgets,
         prefixes: Prefixes,
@@ -50,76 +52,89 @@ class Admission:
         self._table = table
         self._state = state
         self._deployments = deployments
+        self._queues = queues
         self._limits = limits
         self._budgets = budgets
         self._prefixes = prefixes
         self._clock = clock
         self._now_ns = now_ns
 
-    @contextmanager
-    def admitted(
-        self, index: int, decision: Decision, give_up_s: float, prefix_keys: Sequence[int] = ()
-    ) -> Iterator[Try]:
-        """A try at a deployment, settled when the block ends.
+    @asynccontextmanager
+    async def admitted(
+        self,
+        index: int,
+        decision: Decision,
+        give_up_s: float,
+        prefix_keys: Sequence[int] = (),
+        *,
+        priority: Priority = Priority.NORMAL,
+        waits: bool = True,
+    ) -> AsyncIterator[Try]:
+        """A try at a deployment, settled when the block ends. Waits for a place, where there is none and `waits`.
 
         Args:
             index: the deployment.
             decision: for whom, and what it is estimated to read and write.
             give_up_s: when the request's time is over, on the server's clock.
             prefix_keys: what stands for the beginnings of prompts that it will hold in its cache.
+            priority: how urgent it is among those that wait for a place.
+            waits: whether it may wait for one at all.
 
         Raises:
             NotReadyError: it cannot answer now.
             BreakerOpenError: it failed too often.
-            QueueFullError: it holds as many requests as it may.
+            QueueFullError: it has no place, and a wait for one is not allowed, not worth it, or was in vain.
             BudgetExhaustedError: a hard budget has no room.
             RateLimitedError: one of its limits has none.
 
         """
         deployment = self._table.deployments[index]
-        model, name = deployment.model, deployment.spec.name
         backend = self._deployments.backend(index)
         if backend is None:
-            raise NotReadyError(
-                f"deployment {name} is not ready", metadata={"deployment": name}, retry_after_s=_RETRY_AFTER_S
-            )
-        if not self._state.try_probe(index, self._now_ns()):
-            raise BreakerOpenError(
-                f"deployment {name} fails too often", metadata={"deployment": name}, retry_after_s=_RETRY_AFTER_S
-            )
-        expected_picousd = estimate_picousd(model, decision.input_tokens, decision.output_tokens)
+            raise self._not_ready(index)
+        places = self._queues.of(index)
+        if not places.enter(index):
+            if not self._state.breaker_allows(index, self._now_ns()):
+                raise self._resting(index)
+            await self._queues.wait(index, decision, priority, give_up_s, waits=waits)
         tried: Try | None = None
         try:
-            with self._slot(index, backend), self._budgets.reserved(decision.budgets, expected_picousd) as bill:
-                self._limits.take(deployment.limits)
-                tried = Try(backend, model, decision.input_tokens, bill, self._clock)
-                yield tried
-        except TierwayError as failure:
-            # An engine that is gone has left the decision already, and comes back healthy: its breaker is not for that.
-            if tried is not None and self._deployments.backend(index) is backend:
-                tried.failed = isinstance(failure, EngineLostError | InternalError)
-            raise
-        except asyncio.CancelledError:
-            # Who leaves says nothing of the deployment; who waited for its first token until the time was over does.
-            if tried is not None and not tried.first_token_s:
-                tried.failed = self._clock() - tried.began_s >= _PATIENCE * (give_up_s - tried.began_s)
-            raise
+            if self._deployments.backend(index) is not backend:
+                raise self._not_ready(index)  # it went while we waited
+            if not self._state.try_probe(index, self._now_ns()):
+                raise self._resting(index)
+            expected_picousd = estimate_picousd(deployment.model, decision.input_tokens, decision.output_tokens)
+            try:
+                with self._budgets.reserved(decision.budgets, expected_picousd) as bill:
+                    self._limits.take(deployment.limits)
+                    tried = Try(backend, deployment.model, decision.input_tokens, bill, self._clock)
+                    yield tried
+            except TierwayError as failure:
+                # An engine that is gone has left the decision already, and comes back healthy: its breaker is not for that.
+                if tried is not None and self._deployments.backend(index) is backend:
+                    tried.failed = isinstance(failure, EngineLostError | ProviderError | InternalError)
+                raise
+            except asyncio.CancelledError:
+                # Who leaves says nothing of the deployment; who waited for its first token until the time was over does.
+                if tried is not None and not tried.first_token_s:
+                    tried.failed = self._clock() - tried.began_s >= _PATIENCE * (give_up_s - tried.began_s)
+                raise
+            finally:
+                self._learn(index, tried, prefix_keys)
         finally:
-            self._learn(index, tried, prefix_keys)
+            places.leave(index, None if tried is None else self._clock() - tried.began_s)
 
-    @contextmanager
-    def _slot(self, index: int, backend: Backend) -> Iterator[None]:
-        """A place among the generations of a deployment."""
-        self._state.begin(index)
-        try:
-            if self._deployments.in_flight(index) > backend.capacity:
-                name = self._table.deployments[index].spec.name
-                raise QueueFullError(
-                    f"deployment {name} is full", metadata={"deployment": name}, retry_after_s=_RETRY_AFTER_S
-                )
-            yield
-        finally:
-            self._state.end(index)
+    def _not_ready(self, index: int) -> NotReadyError:
+        name = self._table.deployments[index].spec.name
+        return NotReadyError(
+            f"deployment {name} is not ready", metadata={"deployment": name}, retry_after_s=_RETRY_AFTER_S
+        )
+
+    def _resting(self, index: int) -> BreakerOpenError:
+        name = self._table.deployments[index].spec.name
+        return BreakerOpenError(
+            f"deployment {name} fails too often", metadata={"deployment": name}, retry_after_s=_RETRY_AFTER_S
+        )
 
     def _learn(self, index: int, tried: Try | None, prefix_keys: Sequence[int]) -> None:
         now_ns = self._now_ns()

@@ -6,7 +6,7 @@ What it learns it writes to the core's state, which the decision reads, and to w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from tierway_core import State, Table
 from tierway_server.backends.base import Availability, Backend
@@ -62,9 +62,11 @@ class Deployments:
         """What serves a deployment now; None while nothing can."""
         return self._backends[index] if self._now[index].is_available else None
 
-    def in_flight(self, index: int) -> int:
-        """Generations under way at the backend of a deployment."""
-        return sum(self._state.in_flight(other) for other in self._sharing[index])
+    def sharing(self) -> Iterator[tuple[Sequence[int], Backend]]:
+        """The deployments of each backend, which share its room, and the backend."""
+        for index, together in self._sharing.items():
+            if index == together[0]:
+                yield together, self._backends[index]
 
     def available_by_name(self) -> dict[str, float]:
         """1 or 0 for each deployment, for the gauge."""

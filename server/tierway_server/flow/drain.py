@@ -34,7 +34,7 @@ class Drain:
 
         """
         if self.is_draining:
-            raise _draining()
+            raise refusal()
         task = asyncio.current_task()
         assert task is not None  # only ever called from a handler's task
         self._answering.add(task)
@@ -44,7 +44,7 @@ class Drain:
         except asyncio.CancelledError:
             if task in self._aborted:
                 task.uncancel()
-                raise _draining() from None
+                raise refusal() from None
             raise
         finally:
             self._aborted.discard(task)
@@ -80,5 +80,6 @@ class Drain:
             task.cancel()
 
 
-def _draining() -> DrainingError:
+def refusal() -> DrainingError:
+    """Why nothing new begins."""
     return DrainingError("the server is going down", retry_after_s=_RETRY_AFTER_S)

@@ -58,7 +58,7 @@ class Started:
     decision: Decision
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # one is made for each chunk: frozen, it would take twice as long
 class Delta:
     """More of the answer."""
 

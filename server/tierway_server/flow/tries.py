@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tierway_core.cost import estimate_picousd
-from tierway_core.specs import ModelSpec
+from tierway_core.specs import INT64_MAX, ModelSpec
 from tierway_server.backends.base import Backend, Chunk, Usage
 from tierway_server.flow.budgets import Bill
 
@@ -18,6 +18,8 @@ class Try:
         "_clock",
         "_input_tokens",
         "_model",
+        "_prompt_picousd",
+        "_usage",
         "answered",
         "backend",
         "began_s",
@@ -49,8 +51,22 @@ class Try:
         """Tokens read and generated, once it has answered."""
         self._model = model
         self._input_tokens = input_tokens
+        self._prompt_picousd = estimate_picousd(model, input_tokens, 0)
         self._bill = bill
         self._clock = clock
+        self._usage: Usage | None = None
+
+    @property
+    def cost_picousd(self) -> int:
+        """What it has cost so far."""
+        return self._bill.picousd
+
+    @property
+    def usage(self) -> Usage:
+        """The tokens that it cost so far: as the engine counted them, or estimated while it has not."""
+        if self._usage is not None:
+            return self._usage
+        return Usage(self._input_tokens if self.cost_picousd or self.output_tokens else 0, 0, self.output_tokens)
 
     @property
     def token_s(self) -> float | None:
@@ -64,11 +80,18 @@ class Try:
         self.first_token_s = self.first_token_s or self.last_s
         self.output_tokens += chunk.token_count
         if chunk.usage is None:
-            self._bill.picousd = estimate_picousd(self._model, self._input_tokens, self.output_tokens)
+            self._bill.picousd = min(self._prompt_picousd + self.output_tokens * self._model.output_picousd, INT64_MAX)
         else:
             self.answered = True
+            self._usage = chunk.usage
             self.tokens = chunk.usage.input_tokens + chunk.usage.output_tokens
             self._bill.picousd = price_picousd(self._model, chunk.usage)
+
+    def outrun(self) -> float:
+        """It is given up because another was faster: the prompt that it reads is paid for. Returns how many seconds it had."""
+        if not self.output_tokens:
+            self._bill.picousd = self._prompt_picousd
+        return self._clock() - self.began_s
 
 
 def price_picousd(model: ModelSpec, usage: Usage) -> int:

@@ -13,11 +13,12 @@ import grpc
 from tierway.v1 import router_service_pb2 as pb
 from tierway_core import Decision, Table
 from tierway_server.errors import InternalError, InvalidRequestError, TierwayError
-from tierway_server.flow.answer import Answerer, Job
+from tierway_server.flow.answer import Answerer
 from tierway_server.flow.decide import Decider
 from tierway_server.flow.drain import Drain
 from tierway_server.flow.events import Delta, Event, Finished, Started
 from tierway_server.flow.ids import uuid7
+from tierway_server.flow.job import Job
 from tierway_server.rpc import encode, pipeline
 from tierway_server.rpc.call import Call, check_request_id
 from tierway_server.rpc.decode import Asked, asked, judged, parse

@@ -1,7 +1,7 @@
 """Metrics of several processes as one: what a process counts, in a form that travels, and the sum of many such.
 
 Counters and histograms are added up. A gauge is read from what the processes share, so that all of them say the same: the largest
-counts, which is also the truth while one of them has not heard yet.
+counts, which is also the truth while one of them has not heard yet. What waits in a process's own queues is added up, too.
 """
 
 from __future__ import annotations
@@ -13,7 +13,11 @@ import msgspec
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
+from tierway_server.telemetry import semconv
+
 _ADDED = frozenset({"counter", "histogram", "summary"})
+_OF_EACH = frozenset({semconv.QUEUE_DEPTH})
+"""Gauges of what every process has for itself: these are added up."""
 _BEGAN = "_created"
 """The samples of a counter or histogram that say when it began, by the ends of their names."""
 
@@ -111,7 +115,7 @@ def lasting(families: Families) -> Families:
 
 
 def _both(kind: str, sample: str, one: float, other: float) -> float:
-    if kind not in _ADDED:
+    if kind not in _ADDED and sample not in _OF_EACH:
         return max(one, other)
     return min(one, other) if sample.endswith(_BEGAN) else one + other
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily
@@ -18,6 +19,7 @@ _DECISION_BUCKETS_S = (1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-
 _RPC_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 30, 60)
 # The GenAI convention's buckets for the time to first token and the time per output token.
 _TTFT_BUCKETS_S = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
+_QUEUE_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _TPOT_BUCKETS_S = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5)
 
 
@@ -37,6 +39,21 @@ class Metrics:
         self.failures = self._counter(semconv.FAILURES, "Tries at an answer that failed.", "model", "reason")
         self._fallbacks = self._counter(
             semconv.FALLBACKS, "Tries that failed, after which another was made.", "model", "reason"
+        )
+        self._retries = self._counter(
+            semconv.RETRIES, "Deployments that were asked again after a failure.", "deployment", "reason"
+        )
+        self._retry_refusals = self._counter(
+            semconv.RETRY_REFUSALS, "Retries that were not made because there were too many.", "deployment"
+        )
+        self._takeovers = self._counter(
+            semconv.TAKEOVERS,
+            "Answers that broke off after their first token, and that another went on with.",
+            "model",
+            "reason",
+        )
+        self._hedges = self._counter(
+            semconv.HEDGES, "Deployments that were asked because another was slow to begin.", "deployment", "outcome"
         )
         self._attempts = self._counter(semconv.ATTEMPTS, "Tries at an answer.", "deployment", "outcome")
         self.strategies = Tallies(
@@ -67,6 +84,16 @@ class Metrics:
         self._tpot_s = self._histogram(
             semconv.TPOT_SECONDS, "Time per output token after the first.", _TPOT_BUCKETS_S, "model"
         )
+        self._queue_s = self._histogram(
+            semconv.QUEUE_WAIT_SECONDS,
+            "Time that requests waited for a place which found none free, and had one in the end.",
+            _QUEUE_BUCKETS_S,
+            "deployment",
+            "lane",
+        )
+        self._shed = self._counter(
+            semconv.QUEUE_SHED, "Requests that did not wait, or waited in vain.", "deployment", "lane", "reason"
+        )
         method = ("grpc_type", "grpc_service", "grpc_method")
         self._rpc_started = Tallies(semconv.RPC_STARTED, "RPCs that began.", method, self.registry)
         self._rpc_handled = Tallies(semconv.RPC_HANDLED, "RPCs that ended.", (*method, "grpc_code"), self.registry)
@@ -76,6 +103,12 @@ class Metrics:
         # `labels()` costs more than counting: children are looked up once.
         self._decided: dict[tuple[int, int], Tally] = {}
         self._strategies: dict[str, Tally] = {}
+        self._attempts_of = cache(self._attempts.labels)
+        self._answers_of = cache(self.answers.labels)
+        self._tokens_of = cache(self.tokens.labels)
+        self._cost_of = cache(self.cost.labels)
+        self._ttft_of = cache(self._ttft_s.labels)
+        self._tpot_of = cache(self._tpot_s.labels)
 
     def decided(self, decision: Decision, duration_s: float) -> None:
         """Count a decision."""
@@ -107,11 +140,11 @@ class Metrics:
 
     def try_answered(self, deployment: str) -> None:
         """Count a try that answered."""
-        self._attempts.labels(deployment, "answered").inc()
+        self._attempts_of(deployment, "answered").inc()
 
     def try_failed(self, model: str, deployment: str, reason: str, *, is_models_fault: bool) -> None:
         """Count a try that failed; a request that could not be answered at all is no failure of the model."""
-        self._attempts.labels(deployment, reason).inc()
+        self._attempts_of(deployment, reason).inc()
         if is_models_fault:
             self.failures.labels(model, reason).inc()
 
@@ -119,21 +152,56 @@ class Metrics:
         """Count a try that failed and is followed by another."""
         self._fallbacks.labels(model, reason).inc()
 
-    def answered(
+    def try_outrun(self, deployment: str) -> None:
+        """Count a try that another was faster than."""
+        self._attempts_of(deployment, "outrun").inc()
+
+    def retried(self, deployment: str, reason: str) -> None:
+        """Count a try that failed, after which the same deployment is asked again."""
+        self._retries.labels(deployment, reason).inc()
+
+    def retry_refused(self, deployment: str) -> None:
+        """Count a retry for which the budget had no room."""
+        self._retry_refusals.labels(deployment).inc()
+
+    def taken_over(self, model: str, reason: str) -> None:
+        """Count an answer that a model broke off and another goes on with."""
+        self._takeovers.labels(model, reason).inc()
+
+    def hedged(self, deployment: str, outcome: str) -> None:
+        """Count a second deployment that was asked (`sent`), or was faster (`won`)."""
+        self._hedges.labels(deployment, outcome).inc()
+
+    def answered(self, model: str) -> None:
+        """Count an answer that this model completed."""
+        self._answers_of(model).inc()
+
+    def spent(
         self, model: str, *, input_tokens: int, cached_input_tokens: int, output_tokens: int, cost_picousd: int
     ) -> None:
-        """Count a completed answer."""
-        self.answers.labels(model).inc()
-        self.tokens.labels(model, "input").inc(input_tokens)
-        self.tokens.labels(model, "cached_input").inc(cached_input_tokens)
-        self.tokens.labels(model, "output").inc(output_tokens)
-        self.cost.labels(model).inc(cost_picousd * _PICO)
+        """Count what a model's part of a completed answer took."""
+        self._tokens_of(model, "input").inc(input_tokens)
+        self._tokens_of(model, "cached_input").inc(cached_input_tokens)
+        self._tokens_of(model, "output").inc(output_tokens)
+        self._cost_of(model).inc(cost_picousd * _PICO)
 
     def paced(self, model: str, first_token_s: float, per_token_s: float | None) -> None:
         """Observe how fast a completed answer came; `per_token_s` is None for an answer of one token."""
-        self._ttft_s.labels(model).observe(first_token_s)
+        self._ttft_of(model).observe(first_token_s)
         if per_token_s is not None:
-            self._tpot_s.labels(model).observe(per_token_s)
+            self._tpot_of(model).observe(per_token_s)
+
+    def waited(self, deployment: str, lane: str, wait_s: float) -> None:
+        """Observe how long a request waited for its place."""
+        self._queue_s.labels(deployment, lane).observe(wait_s)
+
+    def shed(self, deployment: str, lane: str, reason: str) -> None:
+        """Count a request that did not wait, or in vain."""
+        self._shed.labels(deployment, lane, reason).inc()
+
+    def queues(self, read: Callable[[], Iterable[tuple[str, str, int]]]) -> None:
+        """Export how many wait, by deployment and lane, as it is when it is scraped."""
+        self.registry.register(_Depths(read))
 
     def limit_refused(self, limit: str) -> None:
         """Count a request that a rate limit refused."""
@@ -194,4 +262,17 @@ class _ReadGauge(Collector):
         family = GaugeMetricFamily(self._name, self._documentation, labels=[self._label])
         for value, number in self._read().items():
             family.add_metric([value], number)
+        yield family
+
+
+class _Depths(Collector):
+    def __init__(self, read: Callable[[], Iterable[tuple[str, str, int]]]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        family = GaugeMetricFamily(
+            semconv.QUEUE_DEPTH, "Requests that wait for a place.", labels=["deployment", "lane"]
+        )
+        for deployment, lane, number in self._read():
+            family.add_metric([deployment, lane], number)
         yield family

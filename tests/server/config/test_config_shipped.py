@@ -124,8 +124,9 @@ def test_face_is_frozen():
     assert sorted(face.__all__) == [
         "Address", "ClassifierConfig", "Config", "ConfigError", "ConstitutionConfig", "DeploymentConfig", "EMBEDDED",
         "ENGINE_PROVIDER", "EngineConfig", "ExpectedOutputConfig", "FeatureName", "FloorsConfig", "GovernanceConfig",
-        "LimitsConfig", "ModelConfig", "PREFILL", "PriceConfig", "Problem", "ProviderConfig",
-        "ReferenceUnresolvedError", "RestartConfig", "RoutingConfig", "ServerConfig", "SharedStateConfig",
+        "HedgingConfig", "LimitsConfig", "ModelConfig", "PREFILL", "PriceConfig", "Problem", "ProviderConfig", "QueueConfig",
+        "ReferenceUnresolvedError", "RestartConfig", "RetriesConfig", "RoutingConfig", "ServerConfig", "SharedStateConfig",
         "build_table", "calibration_path", "chains", "default_path", "expand_path", "json_schema", "load",
-        "load_weights", "parse", "parse_address", "redacted", "resolve_secret", "resolve_weights", "unavailable_reason",
+        "load_weights", "parse",
+        "parse_address", "redacted", "resolve_secret", "resolve_weights", "unavailable_reason",
     ]  # fmt: skip

@@ -1,0 +1,178 @@
+"""Where one answer stands on its way along the chain: who was tried, what the caller has been given, what it has cost, who follows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from tierway_core import Table
+from tierway_server.backends.base import CostCeiling, FinishReason, Generation, Usage
+from tierway_server.errors import StreamBrokenError, TierwayError
+from tierway_server.flow.events import Attempt, Event, Finished, Outcome, Started, Timings, Tried
+from tierway_server.flow.failures import most_useful
+from tierway_server.flow.job import Job
+from tierway_server.flow.runs import Run
+from tierway_server.flow.takeover import Transcript, is_json
+from tierway_server.telemetry.metrics import Metrics
+
+
+class Walk:
+    """One answer under way."""
+
+    __slots__ = (
+        "_attempts",
+        "_failures",
+        "_first_model",
+        "_paid",
+        "_runs",
+        "_told",
+        "ahead",
+        "broken",
+        "first_token_s",
+        "has_started",
+        "job",
+        "transcript",
+        "waited_s",
+    )
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.ahead = [job.decision.deployment, *job.decision.fallback]
+        """Who has not been tried, in order."""
+        self.waited_s: tuple[float, ...] = ()
+        """The waits before the tries at the deployment that is tried now."""
+        self.has_started = False
+        """Whether somebody was admitted."""
+        self.transcript = Transcript(job.sampling.stop)
+        self.broken: TierwayError | None = None
+        """Why the answer broke off after its first token, lately; None: it did not."""
+        self.first_token_s = 0.0
+        """When the answer began, on the server's clock; 0: not yet."""
+        self._first_model = ""
+        self._runs = 0
+        self._attempts: list[Attempt] = []
+        self._told = 0
+        self._paid: list[tuple[str, Usage, int]] = []
+        self._failures: list[TierwayError] = []
+
+    @property
+    def is_at_first_choice(self) -> bool:
+        """Whether nobody has been tried."""
+        return not self._attempts
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the caller has as many tokens as it asked for."""
+        return self.transcript.tokens >= self.job.max_tokens
+
+    def generation(self, table: Table, index: int) -> Generation:
+        """What to ask a deployment for: the answer, or the rest of it."""
+        job, model, given = self.job, table.deployments[index].model, self.transcript
+        ceiling = None
+        if job.max_cost_picousd is not None:
+            spent_picousd = sum(cost_picousd for _, _, cost_picousd in self._paid)
+            ceiling = CostCeiling(
+                max_picousd=job.max_cost_picousd - spent_picousd,
+                input_picousd=model.input_picousd,
+                output_picousd=model.output_picousd,
+            )
+        self._runs += 1
+        return Generation(
+            id=f"{job.id}-{self._runs - 1}" if self._runs > 1 else job.id,
+            messages=job.messages,
+            sampling=job.sampling,
+            max_tokens=job.max_tokens - given.tokens,
+            cost_ceiling=ceiling,
+            # Engines hold a text to a schema from its beginning only: the rest of one is not held to it, but checked at the end.
+            json_schema=None if given.characters else job.json_schema,
+            tools=job.tools,
+            answered=given.text,
+        )
+
+    def tried(self, run: Run, outcome: Outcome, failure: TierwayError | None = None) -> None:
+        """Account for a try that is over."""
+        model, name = run.deployment.model.name, run.deployment.spec.name
+        cost_picousd = 0
+        if run.tried is not None:
+            cost_picousd = run.tried.cost_picousd
+            self._paid.append((model, run.tried.usage, cost_picousd))
+        reason = failure.reason if failure else ""
+        self._attempts.append(Attempt(model, name, outcome, reason, self.transcript.characters, cost_picousd))
+        if failure is not None:
+            self._failures.append(failure)
+
+    def broke_off(self, run: Run, failure: TierwayError) -> None:
+        """Account for a try that failed in the middle."""
+        self.transcript.cut()
+        self.broken = failure
+        self.tried(run, Outcome.BROKE_OFF, failure)
+
+    def leave(self, run: Run) -> None:
+        """Go on without a deployment."""
+        self.ahead.remove(run.deployment.index)
+        self.waited_s = ()
+
+    def news(self) -> Iterator[Event]:
+        """What the caller has not been told of the way: nothing before somebody was admitted."""
+        if not self.has_started:
+            return
+        if self._told == 0:
+            yield Started(self.job.decision)
+        for attempt in self._attempts[max(0, self._told - 1) :]:
+            yield Tried(attempt)
+        self._told = 1 + len(self._attempts)
+
+    def failure(self, latest: TierwayError) -> TierwayError:
+        """What the caller sees when nobody follows.
+
+        Of a text that broke off, that it did: nothing else may say that trying again is safe. Else the failure that ended the walk, or
+        when the chain is at its end, the most useful of all.
+        """
+        if self.broken is not None:
+            return self.broken
+        return most_useful(self._failures) if latest.can_fall_back else latest
+
+    def began(self, run: Run, now_s: float) -> None:
+        """The first token of a run came."""
+        if not self.first_token_s:
+            self.first_token_s, self._first_model = now_s, run.deployment.model.name
+
+    def finished(self, now_s: float, metrics: Metrics) -> Finished:
+        """The end of the answer, counted; whoever answered is accounted for already.
+
+        Raises:
+            StreamBrokenError: several wrote what should be JSON, and it is none.
+
+        """
+        job, broken = self.job, self.broken
+        if broken and job.json_schema is not None and not is_json(self.transcript.text, job.json_schema):
+            raise StreamBrokenError("what others added to the answer that broke off makes no JSON of it")
+        for model, usage, cost_picousd in self._paid:
+            metrics.spent(
+                model,
+                input_tokens=usage.input_tokens,
+                cached_input_tokens=usage.cached_input_tokens,
+                output_tokens=usage.output_tokens,
+                cost_picousd=cost_picousd,
+            )
+        usage = _sum([usage for _, usage, _ in self._paid])
+        metrics.answered(self._attempts[-1].model)
+        timings = Timings(job.decided_s - job.arrived_s, self.first_token_s - job.arrived_s, now_s - job.arrived_s)
+        # A text that broke off stood still in between: its pace is nobody's.
+        later_tokens = 0 if broken else self.transcript.tokens - 1
+        per_token_s = (now_s - self.first_token_s) / later_tokens if later_tokens > 0 else None
+        metrics.paced(self._first_model, timings.first_token_s, per_token_s)
+        cost_picousd = sum(cost_picousd for _, _, cost_picousd in self._paid)
+        # Without one the last token was said, and the stream broke before its account.
+        finish_reason = self.transcript.finish_reason or FinishReason.LENGTH
+        return Finished(usage, cost_picousd, timings, finish_reason, tuple(self._attempts))
+
+
+def _sum(usages: Sequence[Usage]) -> Usage:
+    if len(usages) == 1:
+        return usages[0]
+    return Usage(
+        input_tokens=sum(usage.input_tokens for usage in usages),
+        cached_input_tokens=sum(usage.cached_input_tokens for usage in usages),
+        output_tokens=sum(usage.output_tokens for usage in usages),
+        reasoning_tokens=sum(usage.reasoning_tokens for usage in usages),
+    )
