@@ -69,6 +69,7 @@ _ABLE = {
     Feature.PENALTIES: "take penalties",
     Feature.MANY_STOPS: "take more than four stop texts",
     Feature.HIGH_TEMPERATURE: "take a temperature above 1",
+    Feature.SAMPLING: "take a temperature or top_p",
 }
 
 

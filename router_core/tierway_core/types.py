@@ -98,6 +98,8 @@ class Feature(IntFlag, boundary=STRICT):
     """More than four stop texts."""
     HIGH_TEMPERATURE = 4096
     """A temperature above 1."""
+    SAMPLING = 8192
+    """Any say in how tokens are sampled: a temperature, or top_p."""
 
 
 class UnroutableKind(StrEnum):

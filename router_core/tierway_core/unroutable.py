@@ -38,6 +38,7 @@ _FIELDS = {
     Feature.PENALTIES: "sampling",
     Feature.MANY_STOPS: "sampling.stop",
     Feature.HIGH_TEMPERATURE: "sampling.temperature",
+    Feature.SAMPLING: "sampling",
 }
 """Where a request asks for what can be lacking."""
 

@@ -28,8 +28,8 @@ _PACKAGES = frozenset(
     {"tierway_bench", "tierway_cli", "tierway_client", "tierway_core", "tierway_server", "tierway_sim"}
 )
 _VARIABLE = re.compile(r"\b(?:TIERWAY|VLLM)_[A-Z_]+\b")
-_OTHERS_OPTIONS = frozenset({"--no-deps", "--model"})
-"""pip's, a benchmark's."""
+_OTHERS_OPTIONS = frozenset({"--grpc", "--no-deps", "--model"})
+"""vLLM's, pip's, a benchmark's."""
 
 
 @EVERY

@@ -18,6 +18,8 @@ class H2Upstream:
     def __init__(self, events: tuple[bytes, ...], *, ends: bool) -> None:
         self.connections = 0
         self.requests = 0
+        self.lost = 0
+        """Connections that are over."""
         self.reset: list[int] = []
         """Streams that the client no longer wanted."""
         self._events = events
@@ -46,6 +48,9 @@ class _Connection(asyncio.Protocol):
         self._transport = transport
         self._h2.initiate_connection()
         transport.write(self._h2.data_to_send())
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._upstream.lost += 1
 
     def data_received(self, data: bytes) -> None:
         for event in self._h2.receive_data(data):

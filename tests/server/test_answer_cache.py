@@ -408,7 +408,14 @@ async def test_over_the_wire_a_drain_ends_a_shared_answer_and_leaves_nothing() -
         server.stops.drain.set()
         server.stops.at_once.set()
         for call in calls:
-            assert await call.code() is grpc.StatusCode.UNAVAILABLE
+            with pytest.raises(grpc.aio.AioRpcError) as ended:
+                await _read_out(call)
+            assert ended.value.code() is grpc.StatusCode.UNAVAILABLE
         await server.run
         assert not server.generations_running
         assert server.in_flight == 0
+
+
+async def _read_out(call: Any) -> None:
+    while await call.read() is not grpc.aio.EOF:
+        pass

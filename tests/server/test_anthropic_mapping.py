@@ -5,14 +5,14 @@ import json
 from dataclasses import replace
 from typing import Any
 
-import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tierway_server.backends.anthropic_reply import Reply, WireEvent
-from tierway_server.backends.anthropic_request import JSON_TOOL, Abilities, asked
+from tierway_server.backends.anthropic_reply import Reply
+from tierway_server.backends.anthropic_request import JSON_TOOL, asked
 from tierway_server.backends.base import (
+    Chunk,
     FinishReason,
     Generation,
     Image,
@@ -26,10 +26,9 @@ from tierway_server.backends.base import (
     Usage,
 )
 from tierway_server.backends.continuation import INSTRUCTION
+from tierway_server.backends.reading import MalformedError, ReportedError
 from tierway_server.errors import InvalidRequestError
 
-OLD = Abilities(prefill=True, json_format=False)
-NEW = Abilities(prefill=False, json_format=True)
 QUESTION = Message(Role.USER, "Where is Paris?")
 WEATHER = Tool(name="weather", description="Tells the weather", parameters={"properties": {"city": {"type": "string"}}})
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
@@ -40,8 +39,8 @@ def generation(*messages: Message, **fields: Any) -> Generation:
     return Generation(messages=messages or (QUESTION,), **(defaults | fields))
 
 
-def body(*messages: Message, abilities: Abilities = NEW, **fields: Any) -> dict[str, Any]:
-    return asked(generation(*messages, **fields), "claude", abilities).body
+def body(*messages: Message, **fields: Any) -> dict[str, Any]:
+    return asked(generation(*messages, **fields), "claude", 64, can_prefill=False).body
 
 
 def text(value: str) -> dict[str, str]:
@@ -133,8 +132,16 @@ class TestAsking:
     @pytest.mark.parametrize("name", ["seed", "presence_penalty", "frequency_penalty", "top_logprobs"])
     def test_what_the_api_does_not_have_is_refused_by_name(self, name: str) -> None:
         with pytest.raises(InvalidRequestError) as refused:
-            body(sampling=replace(Sampling(), **{name: 0}))
+            body(sampling=replace(Sampling(), **{name: 1}))
         assert refused.value.field == f"sampling.{name}"
+
+    def test_no_penalty_is_none_and_only_sampling_takes_the_older_version(self) -> None:
+        it = asked(
+            generation(sampling=Sampling(presence_penalty=0, frequency_penalty=0)), "claude", 64, can_prefill=False
+        )
+        assert (it.body, it.is_sampled) == (body(), False)
+        for sampling in (Sampling(temperature=0), Sampling(top_p=1), Sampling(top_k=1)):
+            assert asked(generation(sampling=sampling), "claude", 64, can_prefill=False).is_sampled
 
     def test_a_schema_is_a_format_that_is_closed_where_the_caller_left_it_open(self) -> None:
         nested = {
@@ -164,50 +171,55 @@ class TestAsking:
             },
         }
 
-    @pytest.mark.parametrize(("abilities", "schema"), [(OLD, SCHEMA), (NEW, {})])
-    def test_where_there_is_no_such_format_a_tool_must_be_called(
-        self, abilities: Abilities, schema: dict[str, Any]
-    ) -> None:
-        it = asked(generation(json_schema=schema), "claude", abilities)
+    def test_any_json_object_is_a_tool_that_must_be_called(self) -> None:
+        it = asked(generation(json_schema={}), "claude", 64, can_prefill=False)
         assert it.is_json_by_tool
-        assert it.body["tools"][0]["input_schema"] == {"type": "object", **schema}
+        assert it.body["tools"][0]["input_schema"] == {"type": "object"}
         assert it.body["tool_choice"]["name"] == JSON_TOOL
         with pytest.raises(InvalidRequestError):
-            asked(generation(json_schema=schema, tools=Tools(tools=(WEATHER,))), "claude", abilities)
+            body(json_schema={}, tools=Tools(tools=(WEATHER,)))
+
+    def test_a_schema_and_tools_go_together(self) -> None:
+        written = body(json_schema=SCHEMA, tools=Tools(tools=(WEATHER,)))
+        assert written["tools"][0]["name"] == "weather"
+        assert "output_config" in written
 
     def test_an_older_model_goes_on_from_the_turn_that_has_begun(self) -> None:
-        it = asked(generation(answered="In France, \n"), "claude", OLD)
+        it = asked(generation(answered="In France, \n"), "claude", 64, can_prefill=True)
         assert it.body["messages"][-1] == {"role": "assistant", "content": [text("In France,")]}
         assert (it.white_space, it.is_asked_to_continue) == (" \n", False)
 
     def test_a_newer_model_is_asked_to_continue(self) -> None:
-        it = asked(generation(answered="In France, \n"), "claude", NEW)
+        it = asked(generation(answered="In France, \n"), "claude", 64, can_prefill=False)
         assert it.body["messages"][1:] == [
             {"role": "assistant", "content": [text("In France, \n")]},
             {"role": "user", "content": [text(INSTRUCTION)]},
         ]
         assert (it.white_space, it.is_asked_to_continue) == ("", True)
 
-    @pytest.mark.parametrize("abilities", [OLD, NEW])
+    @pytest.mark.parametrize("can_prefill", [True, False])
     def test_half_a_json_text_is_continued_in_words_because_what_is_forced_would_begin_again(
-        self, abilities: Abilities
+        self, can_prefill: bool
     ) -> None:
-        it = asked(generation(answered='{"city": "Pa', json_schema=SCHEMA), "claude", abilities)
+        it = asked(generation(answered='{"city": "Pa', json_schema=SCHEMA), "claude", 64, can_prefill=can_prefill)
         assert it.is_asked_to_continue
         assert not it.is_json_by_tool
         assert "output_config" not in it.body
         assert "tools" not in it.body
         assert it.body["messages"][-1]["content"][0]["text"].endswith(json.dumps(SCHEMA))
 
-    @pytest.mark.parametrize("abilities", [OLD, NEW])
-    def test_nothing_but_white_space_is_no_beginning(self, abilities: Abilities) -> None:
-        it = asked(generation(answered=" \n"), "claude", abilities)
-        assert it == asked(generation(), "claude", abilities)
+    @pytest.mark.parametrize("can_prefill", [True, False])
+    def test_nothing_but_white_space_is_no_beginning(self, can_prefill: bool) -> None:
+        it = asked(generation(answered=" \n"), "claude", 64, can_prefill=can_prefill)
+        assert it == asked(generation(), "claude", 64, can_prefill=can_prefill)
 
 
-def read(*events: dict[str, Any], is_json_by_tool: bool = False) -> tuple[str, Reply]:
-    reply = Reply(is_json_by_tool=is_json_by_tool)
-    return "".join(reply.read(msgspec.convert(event, WireEvent)) for event in events), reply
+def read(*events: dict[str, Any], **how: Any) -> Chunk:
+    """All that comes of these events, as one chunk."""
+    reply = Reply(9, **how)
+    for event in events:
+        reply.take(json.dumps(event).encode())
+    return reply.last_chunk()
 
 
 def started(**usage: int) -> dict[str, Any]:
@@ -228,7 +240,7 @@ def ended(stop_reason: str | None, **usage: Any) -> dict[str, Any]:
 
 class TestReading:
     def test_texts_are_passed_on_in_their_order_and_thoughts_are_not(self) -> None:
-        shown, _ = read(
+        it = read(
             started(input_tokens=9),
             began(0, type="thinking", thinking="Hm"),
             more(0, type="thinking_delta", thinking="France?"),
@@ -240,18 +252,31 @@ class TestReading:
             began(2, type="text", text=""),
             more(2, type="text_delta", text="."),
         )
-        assert shown == "In France."
+        assert it.text == "In France."
+
+    def test_each_piece_comes_once(self) -> None:
+        reply = Reply(9)
+        reply.take(json.dumps(more(0, type="text_delta", text="In")).encode())
+        assert reply.chunk() == Chunk("In", 1)
+        assert reply.chunk() is None
+        reply.take(json.dumps(more(0, type="text_delta", text=" France")).encode())
+        assert (reply.last_chunk().text, reply.last_chunk().token_count) == (" France", 1)
 
     def test_the_last_word_on_tokens_counts_and_all_input_is_input(self) -> None:
-        _, reply = read(
+        it = read(
             started(input_tokens=5, cache_creation_input_tokens=20, cache_read_input_tokens=300, output_tokens=1),
             ended("end_turn", output_tokens=42, output_tokens_details={"thinking_tokens": 30}),
         )
-        assert reply.usage == Usage(325, 300, 42, 30)
+        assert it.usage == Usage(325, 300, 42, 30)
 
     def test_usage_that_ends_without_input_keeps_what_it_began_with(self) -> None:
-        _, reply = read(started(input_tokens=5), ended("end_turn", output_tokens=2, input_tokens=None))
-        assert reply.usage == Usage(5, 0, 2)
+        assert read(started(input_tokens=5), ended("end_turn", output_tokens=2, input_tokens=None)).usage == Usage(
+            5, 0, 2
+        )
+
+    def test_what_a_service_does_not_tell_is_estimated(self) -> None:
+        it = read(began(0, type="text", text="In"), more(0, type="text_delta", text=" France"))
+        assert it.usage == Usage(9, 0, 2)
 
     @pytest.mark.parametrize(
         ("stop_reason", "finish_reason"),
@@ -264,19 +289,21 @@ class TestReading:
             ("model_context_window_exceeded", FinishReason.LENGTH),
             ("tool_use", FinishReason.TOOL_CALLS),
             ("refusal", FinishReason.CONTENT_FILTER),
-            (None, None),
         ],
     )
-    def test_why_it_ended(self, stop_reason: str | None, finish_reason: FinishReason | None) -> None:
-        _, reply = read(started(), ended(stop_reason, output_tokens=1))
-        assert reply.finish_reason is finish_reason
+    def test_why_it_ended(self, stop_reason: str, finish_reason: FinishReason) -> None:
+        assert read(started(), ended(stop_reason, output_tokens=1)).finish_reason is finish_reason
 
-    def test_it_is_over_only_when_it_says_so(self) -> None:
-        assert not read(started(), ended("end_turn"))[1].is_over
-        assert read(started(), ended("end_turn"), {"type": "message_stop"})[1].is_over
+    def test_it_has_ended_when_it_says_why_and_is_done_when_it_says_so(self) -> None:
+        reply = Reply(9)
+        seen = [(reply.finish_reason, reply.is_done)]
+        for event in (started(), ended(None), ended("end_turn"), {"type": "message_stop"}):
+            reply.take(json.dumps(event).encode())
+            seen.append((reply.finish_reason, reply.is_done))
+        assert seen == [(None, False)] * 3 + [(FinishReason.STOP, False), (FinishReason.STOP, True)]
 
     def test_calls_come_whole_and_in_their_order(self) -> None:
-        shown, reply = read(
+        it = read(
             began(0, type="text", text="I look"),
             began(1, type="tool_use", id="a", name="weather", input={}),
             began(2, type="tool_use", id="b", name="now", input={}),
@@ -284,11 +311,11 @@ class TestReading:
             more(1, type="input_json_delta", partial_json='{"city": "S'),
             more(1, type="input_json_delta", partial_json='ão Paulo"}'),
         )
-        assert shown == "I look"
-        assert reply.tool_calls == (ToolCall("a", "weather", '{"city": "São Paulo"}'), ToolCall("b", "now", "{}"))
+        assert it.text == "I look"
+        assert it.tool_calls == (ToolCall("a", "weather", '{"city": "São Paulo"}'), ToolCall("b", "now", "{}"))
 
-    def test_the_tool_that_stands_for_a_schema_is_the_answer_itself(self) -> None:
-        shown, reply = read(
+    def test_the_tool_that_stands_for_any_json_object_is_the_answer_itself(self) -> None:
+        it = read(
             began(0, type="text", text="Here it is"),
             began(1, type="tool_use", id="a", name=JSON_TOOL, input={}),
             more(1, type="input_json_delta", partial_json='{"city"'),
@@ -296,10 +323,27 @@ class TestReading:
             ended("tool_use", output_tokens=9),
             is_json_by_tool=True,
         )
-        assert shown == '{"city": "Paris"}'
-        assert reply.tool_calls == ()
-        assert reply.finish_reason is FinishReason.STOP
+        assert (it.text, it.tool_calls, it.finish_reason) == ('{"city": "Paris"}', (), FinishReason.STOP)
 
+    @pytest.mark.parametrize(
+        ("pieces", "rest"),
+        [((" \n", "next"), "next"), ((" ", "\n\nnext"), "\nnext"), (("next",), "next"), (("\n next",), "\n next")],
+    )
+    def test_white_space_that_was_said_already_is_not_said_again(self, pieces: tuple[str, ...], rest: str) -> None:
+        deltas = (more(0, type="text_delta", text=piece) for piece in pieces)
+        assert read(*deltas, white_space=" \n").text == rest
+
+    @pytest.mark.parametrize("payload", [b"", b"{", b"[]", b'{"type": 1}', b'{"type": "message_start", "message": 7}'])
+    def test_what_is_no_event_is_told(self, payload: bytes) -> None:
+        with pytest.raises(MalformedError):
+            Reply(9).take(payload)
+
+    def test_an_error_among_the_events_is_told_for_classification(self) -> None:
+        with pytest.raises(ReportedError) as raised:
+            Reply(9).take(b'{"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}')
+        assert raised.value.report == {"type": "overloaded_error", "message": "Overloaded"}
+
+    @settings(deadline=None)
     @given(
         st.recursive(st.none() | st.integers() | st.text(), lambda each: st.dictionaries(st.text(), each)), st.data()
     )
@@ -308,10 +352,9 @@ class TestReading:
     ) -> None:
         arguments = json.dumps({"value": value}, ensure_ascii=False)
         places = sorted(data.draw(st.lists(st.integers(0, len(arguments)), max_size=5)))
-        bounds = [0, *places, len(arguments)]
-        pieces = [arguments[start:end] for start, end in itertools.pairwise(bounds)]
-        _, reply = read(
+        pieces = [arguments[start:end] for start, end in itertools.pairwise((0, *places, len(arguments)))]
+        it = read(
             began(3, type="tool_use", id="a", name="weather"),
             *(more(3, type="input_json_delta", partial_json=piece) for piece in pieces),
         )
-        assert reply.tool_calls == (ToolCall("a", "weather", arguments),)
+        assert it.tool_calls == (ToolCall("a", "weather", arguments),)

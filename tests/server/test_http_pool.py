@@ -45,7 +45,7 @@ async def test_who_leaves_resets_the_stream_and_keeps_the_connection(tls):
         assert provider.connections == 1
 
 
-async def test_whose_task_is_cancelled_resets_the_stream_too(tls):
+async def test_whose_task_is_cancelled_resets_the_stream_too_or_closes_the_connection(tls):
     async with (
         h2_upstream(EVENTS[:1], tls, ends=False) as (provider, base_url),
         remote_backend(remote_fleet(base_url)) as backend,
@@ -54,7 +54,8 @@ async def test_whose_task_is_cancelled_resets_the_stream_too(tls):
         await until(lambda: provider.requests == 1)
         waiting.cancel()
         await asyncio.wait((waiting,))
-        await until(lambda: len(provider.reset) == 1)
+        # Cancelled in the midst of a write, it leaves a connection that nobody can write to any more.
+        await until(lambda: len(provider.reset) + provider.lost == 1)
 
 
 @pytest.mark.parametrize("http2", [True, False])

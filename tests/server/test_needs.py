@@ -36,9 +36,11 @@ CALLED = (
 
 NEEDED = (
     (execute(), F(0)),
-    (sampling(temperature=1.0, top_p=0.5, max_tokens=7, stop=["a", "b", "c", "d"]), F(0)),
+    (sampling(max_tokens=7, stop=["a", "b", "c", "d"]), F(0)),
+    (sampling(temperature=1.0), F.SAMPLING),
+    (sampling(top_p=0.5), F.SAMPLING),
     (sampling(presence_penalty=0.0, frequency_penalty=0.0), F(0)),
-    (sampling(temperature=1.01), F.HIGH_TEMPERATURE),
+    (sampling(temperature=1.01), F.HIGH_TEMPERATURE | F.SAMPLING),
     (sampling(stop=["a", "b", "c", "d", "e"]), F.MANY_STOPS),
     (sampling(top_k=1), F.TOP_K),
     (sampling(seed=0), F.SEED),

@@ -253,7 +253,7 @@ async def test_endless_events_without_text_are_no_answer(backend, provider):
 
 
 async def test_an_answer_that_has_ended_does_not_wait_for_an_account_that_does_not_come(backend, provider, monkeypatch):
-    monkeypatch.setattr("tierway_server.backends.openai_api._ACCOUNT_S", 0.01)
+    monkeypatch.setattr("tierway_server.backends.http_backend._ACCOUNT_S", 0.01)
     provider.answer = always(*EVENTS[:-2], End.HANG)
     chunks = await answer(backend)
     assert (text_of(chunks), chunks[-1].finish_reason) == ("Paris it is.", FinishReason.STOP)

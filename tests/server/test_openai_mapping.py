@@ -27,10 +27,11 @@ from tierway_server.backends.base import (
 )
 from tierway_server.backends.openai_answer import Answer
 from tierway_server.backends.openai_dialects import DIALECTS, dialect_of
-from tierway_server.backends.openai_events import MalformedError, ReportedError
 from tierway_server.backends.openai_request import keeps_strict_rules, request_body
+from tierway_server.backends.reading import MalformedError, ReportedError
+from tierway_server.backends.remote_models import CONSTRUCT
 from tierway_server.config import PREFILL, FeatureName
-from tierway_server.config.provider_kinds import LACKS
+from tierway_server.config.provider_kinds import BASE_URLS, LACKS, KindName
 from tierway_server.errors import CostCeilingError, InvalidRequestError
 
 PNG = Image(data=b"\x89PNG", mime_type="image/png")
@@ -53,6 +54,7 @@ NEEDING: dict[FeatureName, dict[str, Any]] = {
     "penalties": {"sampling": Sampling(presence_penalty=0.5, frequency_penalty=-0.5)},
     "many_stops": {"sampling": Sampling(stop=("a", "b", "c", "d", "e"))},
     "high_temperature": {"sampling": Sampling(temperature=1.5)},
+    "sampling": {"sampling": Sampling(temperature=0.5, top_p=0.9)},
 }
 """For each feature, what of a generation needs it."""
 
@@ -73,6 +75,7 @@ ASKED: dict[FeatureName, dict[str, Any]] = {
     "penalties": {"presence_penalty": 0.5, "frequency_penalty": -0.5},
     "many_stops": {"stop": ["a", "b", "c", "d", "e"]},
     "high_temperature": {"temperature": 1.5},
+    "sampling": {"temperature": 0.5, "top_p": 0.9},
     "json_object": {"response_format": {"type": "json_object"}},
 }
 """For each feature, what of the request asks for it."""
@@ -90,8 +93,10 @@ def body_of(kind: str = "openai", *, lacks: frozenset[str] | None = None, contex
     )
 
 
-def test_every_kind_has_its_row_in_both_tables():
-    assert set(DIALECTS) == set(LACKS)
+def test_every_kind_has_its_row_in_every_table():
+    kinds = set(get_args(KindName))
+    assert kinds == set(LACKS) == set(CONSTRUCT) == {*BASE_URLS, "azure"}
+    assert set(DIALECTS) == kinds - {"anthropic", "google", "vllm_grpc"}
 
 
 def test_the_names_of_the_configuration_are_the_core_s():

@@ -3,11 +3,11 @@
 | Anthropic's | ours |
 |---|---|
 | `text_delta` | text |
-| `input_json_delta` | the arguments of a tool call, whole in the last chunk; of the tool that stands for a JSON Schema, text |
+| `input_json_delta` | the arguments of a tool call, whole in the last chunk; of the tool that stands for any JSON object, text |
 | `thinking_delta` and the like | not shown; counted in `reasoning_tokens` where the API tells |
 | `end_turn`, `stop_sequence`, `pause_turn` | STOP |
 | `max_tokens`, `model_context_window_exceeded` | LENGTH |
-| `tool_use` | TOOL_CALLS; STOP where the tool stands for a JSON Schema |
+| `tool_use` | TOOL_CALLS; STOP where the tool stands for any JSON object |
 | `refusal` | CONTENT_FILTER |
 | `input_tokens` + `cache_creation_input_tokens` + `cache_read_input_tokens` | input tokens, the last of them as cached |
 """
@@ -16,7 +16,14 @@ from __future__ import annotations
 
 import msgspec
 
-from tierway_server.backends.base import FinishReason, ToolCall, Usage
+from tierway_core import estimate_tokens
+from tierway_server.backends.base import Chunk, FinishReason, ToolCall, Usage
+from tierway_server.backends.reading import MalformedError, ReportedError
+from tierway_server.backends.whole_text import WholeText, encodable
+
+_TOKEN_CHARACTERS = 32
+"""An event with no more is taken for one token."""
+_MOST_CALLS = 128
 
 _FINISH_REASONS = {
     "end_turn": FinishReason.STOP,
@@ -33,21 +40,14 @@ class _Thinking(msgspec.Struct):
     thinking_tokens: int = 0
 
 
-class WireUsage(msgspec.Struct):
-    """Tokens as the API counts them; each event tells some of them, and the last word counts."""
+class _Usage(msgspec.Struct):
+    """Each event tells some of them, and the last word counts."""
 
     input_tokens: int | None = None
     cache_creation_input_tokens: int | None = None
     cache_read_input_tokens: int | None = None
     output_tokens: int | None = None
     output_tokens_details: _Thinking | None = None
-
-
-class WireError(msgspec.Struct):
-    """What the API says of an error."""
-
-    type: str = ""
-    message: str = ""
 
 
 class _Block(msgspec.Struct):
@@ -65,90 +65,162 @@ class _Delta(msgspec.Struct):
 
 
 class _Message(msgspec.Struct):
-    usage: WireUsage = msgspec.field(default_factory=WireUsage)
+    usage: _Usage | None = None
 
 
-class WireEvent(msgspec.Struct):
-    """An event of a stream, of any type; what we do not know is passed over."""
-
-    type: str
+class _Event(msgspec.Struct):
+    type: str = ""
     message: _Message | None = None
     index: int = 0
     content_block: _Block | None = None
     delta: _Delta | None = None
-    usage: WireUsage | None = None
-    error: WireError | None = None
+    usage: _Usage | None = None
+
+
+_decoder = msgspec.json.Decoder(_Event)
 
 
 class Reply:
-    """Reads the events of one reply."""
+    """One reply while it comes; see `Reading`."""
 
-    def __init__(self, *, is_json_by_tool: bool) -> None:
+    def __init__(self, input_tokens: int, *, is_json_by_tool: bool = False, white_space: str = "") -> None:
+        """Begin a reply.
+
+        Args:
+            input_tokens: of the prompt, estimated: for services that speak the API and do not tell.
+            is_json_by_tool: whether the call of the tool for any JSON object is the answer.
+            white_space: is left out where the reply begins with it.
+
+        """
         self.finish_reason: FinishReason | None = None
-        """Why it ended; None: it did not say."""
-        self.is_over = False
-        """Whether it is complete."""
+        """Why it ended, once that is known."""
+        self.is_done = False
+        """Whether the service said that nothing more comes."""
+        self._input_tokens = input_tokens
         self._is_json_by_tool = is_json_by_tool
+        self._white_space = white_space
+        self._whole = WholeText()
+        self._texts: list[str] = []
+        self._tokens = 0
+        self._output_tokens = 0
         self._calls: dict[int, tuple[_Block, list[str]]] = {}
-        self._usage = WireUsage()
-
-    def read(self, event: WireEvent) -> str:
-        """Take an event and return the text that it brings."""
-        if event.type == "content_block_delta" and event.delta is not None:
-            return self._more(event.index, event.delta)
-        if event.type == "content_block_start" and event.content_block is not None:
-            return self._begin(event.index, event.content_block)
-        if event.type == "message_start" and event.message is not None:
-            self._count(event.message.usage)
-        elif event.type == "message_delta":
-            self._count(event.usage or WireUsage())
-            if event.delta is not None and event.delta.stop_reason is not None:
-                self.finish_reason = self._why(event.delta.stop_reason)
-        elif event.type == "message_stop":
-            self.is_over = True
-        return ""
+        self._usage = _Usage()
 
     @property
-    def tool_calls(self) -> tuple[ToolCall, ...]:
-        """What the model called, in its order."""
-        return tuple(
-            ToolCall(block.id, block.name, "".join(pieces) or "{}")
+    def is_empty(self) -> bool:
+        """Whether nothing came but what surrounds an answer."""
+        return not self._output_tokens and not self._calls
+
+    def take(self, payload: bytes) -> None:
+        """Take the next event.
+
+        Raises:
+            MalformedError: it is none.
+            ReportedError: it reports a failure.
+
+        """
+        try:
+            event = _decoder.decode(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise MalformedError("no event") from None
+        match event.type:
+            case "content_block_delta" if event.delta is not None:
+                self._more(event.index, event.delta)
+            case "content_block_start" if event.content_block is not None:
+                self._begin(event.index, event.content_block)
+            case "message_start" if event.message is not None:
+                self._count(event.message.usage)
+            case "message_delta":
+                self._count(event.usage)
+                if event.delta is not None and event.delta.stop_reason is not None:
+                    self.finish_reason = self._why(event.delta.stop_reason)
+            case "message_stop":
+                self.is_done = True
+            case "error":
+                raise ReportedError(msgspec.json.decode(payload).get("error"))
+
+    def chunk(self) -> Chunk | None:
+        """What came since the last call, and is not the end; None when nothing did."""
+        if not self._texts:
+            return None
+        chunk = Chunk("".join(self._texts), self._tokens)
+        self._texts.clear()
+        self._tokens = 0
+        return chunk
+
+    def last_chunk(self) -> Chunk:
+        """The end of the answer, with what came since the last chunk."""
+        text = "".join(self._texts) + self._whole.end()
+        calls = tuple(
+            ToolCall(encodable(block.id), encodable(block.name), encodable("".join(pieces)) or "{}")
             for _, (block, pieces) in sorted(self._calls.items())
         )
-
-    @property
-    def usage(self) -> Usage:
-        """Tokens of the whole answer."""
-        seen = self._usage
-        cached = seen.cache_read_input_tokens or 0
-        return Usage(
-            (seen.input_tokens or 0) + (seen.cache_creation_input_tokens or 0) + cached,
-            cached,
-            seen.output_tokens or 0,
-            seen.output_tokens_details.thinking_tokens if seen.output_tokens_details else 0,
+        return Chunk(
+            text,
+            self._tokens,
+            finish_reason=self.finish_reason or FinishReason.LENGTH,
+            usage=self._account(),
+            tool_calls=calls,
         )
 
-    def _begin(self, index: int, block: _Block) -> str:
-        if self._is_json_by_tool:
-            return ""
-        if block.type == "tool_use":
+    def _begin(self, index: int, block: _Block) -> None:
+        if block.type == "tool_use" and not self._is_json_by_tool:
+            if len(self._calls) == _MOST_CALLS:
+                raise MalformedError("too many calls")
             self._calls[index] = (block, [])
-        return block.text if block.type == "text" else ""
+        elif block.type == "text":
+            self._say(block.text)
 
-    def _more(self, index: int, delta: _Delta) -> str:
-        if self._is_json_by_tool:
-            # The tool's call is the answer; what the model says beside it is not.
-            return delta.partial_json
-        if index in self._calls:
-            self._calls[index][1].append(delta.partial_json)
-        return delta.text
+    def _more(self, index: int, delta: _Delta) -> None:
+        if delta.type == "text_delta":
+            self._say(delta.text)
+        elif delta.type == "input_json_delta":
+            if self._is_json_by_tool:
+                self._show(delta.partial_json)
+            elif index in self._calls:
+                self._output_tokens += _tokens(delta.partial_json)
+                self._calls[index][1].append(delta.partial_json)
+
+    def _say(self, text: str) -> None:
+        # Where a call is the answer, what the model says beside it is not.
+        if not self._is_json_by_tool:
+            self._show(text)
+
+    def _show(self, text: str) -> None:
+        tokens = _tokens(text)
+        self._tokens += tokens
+        self._output_tokens += tokens
+        while text and self._white_space and text[0] == self._white_space[0]:
+            text, self._white_space = text[1:], self._white_space[1:]
+        if text:
+            self._white_space = ""
+            if whole := self._whole.take(text):
+                self._texts.append(whole)
 
     def _why(self, stop_reason: str) -> FinishReason:
         # One that we do not know yet is an end like any other.
         reason = _FINISH_REASONS.get(stop_reason, FinishReason.STOP)
         return FinishReason.STOP if self._is_json_by_tool and reason is FinishReason.TOOL_CALLS else reason
 
-    def _count(self, told: WireUsage) -> None:
-        for name in WireUsage.__struct_fields__:
-            if (value := getattr(told, name)) is not None:
+    def _count(self, told: _Usage | None) -> None:
+        for name in _Usage.__struct_fields__:
+            if (value := getattr(told, name, None)) is not None:
                 setattr(self._usage, name, value)
+
+    def _account(self) -> Usage:
+        """What the service says that was read and written, else what is estimated here."""
+        told = self._usage
+        cached = told.cache_read_input_tokens or 0
+        read = self._input_tokens
+        if told.input_tokens is not None:
+            read = told.input_tokens + (told.cache_creation_input_tokens or 0) + cached
+        written = self._output_tokens if told.output_tokens is None else told.output_tokens
+        thought = told.output_tokens_details.thinking_tokens if told.output_tokens_details else 0
+        return Usage(read, min(cached, read), written, min(thought, written))
+
+
+def _tokens(text: str) -> int:
+    """About how many tokens a piece has."""
+    if not text:
+        return 0
+    return 1 if len(text) <= _TOKEN_CHARACTERS else estimate_tokens(text)

@@ -7,9 +7,10 @@
 | assistant turns, tool calls | `text` and `tool_use` blocks; arguments have to be a JSON object |
 | results of tools | `tool_result` blocks of a user turn, those of one turn together |
 | tools, choice, parallel | `tools`; `tool_choice` `auto`, `none`, `any`, `tool`; `disable_parallel_tool_use` |
-| JSON Schema | `output_config.format`; an empty one, or where the model has no such format, a tool that it must call |
+| JSON Schema | `output_config.format`; an empty one, which that does not know, a tool that the model must call |
 | `answered` | the beginning of the assistant's turn (prefill) where the model takes one, else `asked_to_continue` |
-| max_tokens, temperature, top_p, top_k, stop | the same, `stop_sequences` |
+| max_tokens, stop | `max_tokens`, `stop_sequences` |
+| temperature, top_p, top_k | the same, of the API's version 2023-06-01: the current one has none, and neither have newer models |
 | seed, penalties, log-probabilities | there are none: refused here, and routing never comes here with them |
 
 How the reply is read is `anthropic_reply.py`'s affair.
@@ -37,17 +38,7 @@ from tierway_server.backends.continuation import asked_to_continue
 from tierway_server.errors import InvalidRequestError
 
 JSON_TOOL = "answer"
-"""The tool that a model must call where a JSON Schema has no other way."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Abilities:
-    """What the models of the API differ in."""
-
-    prefill: bool
-    """Whether the model goes on from an assistant's turn that has begun. Older ones do, from 4.6 on they refuse it."""
-    json_format: bool
-    """Whether it knows `output_config.format`, as those from 4.5 on do."""
+"""The tool that a model must call where any JSON object is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +46,8 @@ class Asked:
     """A request in Anthropic's words, and how its reply is to be read."""
 
     body: dict[str, Any]
+    is_sampled: bool = False
+    """Whether it has a say in how tokens are sampled, which takes the API's older version."""
     is_json_by_tool: bool = False
     """Whether the calls of `JSON_TOOL` are the answer's text."""
     is_asked_to_continue: bool = False
@@ -63,8 +56,14 @@ class Asked:
     """The end of what was answered, which the API does not take; the reply may begin with it again."""
 
 
-def asked(generation: Generation, model: str, abilities: Abilities) -> Asked:
+def asked(generation: Generation, model: str, max_tokens: int, *, can_prefill: bool) -> Asked:
     """Write a generation in Anthropic's words.
+
+    Args:
+        generation: what is wanted.
+        model: what Anthropic calls the model.
+        max_tokens: the bound on the answer.
+        can_prefill: whether it goes on from an assistant's turn that has begun. Older models do, newer ones refuse it.
 
     Raises:
         InvalidRequestError: it asks for something that the API does not have.
@@ -73,7 +72,7 @@ def asked(generation: Generation, model: str, abilities: Abilities) -> Asked:
     _refuse_what_is_not_there(generation)
     sampling, messages, answered = generation.sampling, generation.messages, generation.answered
     # What is forced into a format is forced to begin anew, and so is what is forced into a tool.
-    is_prefilled = bool(answered.strip()) and abilities.prefill and generation.json_schema is None
+    is_prefilled = bool(answered.strip()) and can_prefill and generation.json_schema is None
     is_continued = bool(answered.strip()) and not is_prefilled
     if is_prefilled:
         messages = (*messages, Message(Role.ASSISTANT, answered.rstrip()))
@@ -81,7 +80,7 @@ def asked(generation: Generation, model: str, abilities: Abilities) -> Asked:
         messages = asked_to_continue(messages, answered, generation.json_schema)
     body: dict[str, Any] = {
         "model": model,
-        "max_tokens": generation.max_tokens,
+        "max_tokens": max_tokens,
         "messages": list(_turns(messages)),
         "stream": True,
     }
@@ -94,20 +93,27 @@ def asked(generation: Generation, model: str, abilities: Abilities) -> Asked:
         "stop_sequences": list(sampling.stop) or None,
     }
     body |= {name: value for name, value in sampled.items() if value is not None}
+    is_sampled = not body.keys().isdisjoint(("temperature", "top_p", "top_k"))
     if generation.tools is not None:
         body |= _tools(generation.tools)
     is_json_by_tool = False
     if generation.json_schema is not None and not is_continued:
-        is_json_by_tool = not (abilities.json_format and generation.json_schema)
-        body |= _json(generation, by_tool=is_json_by_tool)
+        is_json_by_tool = not generation.json_schema
+        body |= _json(generation)
     white_space = answered[len(answered.rstrip()) :] if is_prefilled else ""
-    return Asked(body, is_json_by_tool, is_continued, white_space)
+    return Asked(body, is_sampled, is_json_by_tool, is_continued, white_space)
 
 
 def _refuse_what_is_not_there(generation: Generation) -> None:
     sampling = generation.sampling
-    for name in ("seed", "presence_penalty", "frequency_penalty", "top_logprobs"):
-        if getattr(sampling, name) is not None:
+    stated = {
+        "seed": sampling.seed is not None,
+        "presence_penalty": bool(sampling.presence_penalty),
+        "frequency_penalty": bool(sampling.frequency_penalty),
+        "top_logprobs": sampling.top_logprobs is not None,
+    }
+    for name, is_stated in stated.items():
+        if is_stated:
             raise InvalidRequestError(f"this deployment's provider has no {name}", field=f"sampling.{name}")
 
 
@@ -176,18 +182,17 @@ def _tools(tools: Tools) -> dict[str, Any]:
     return {**written, "tool_choice": choice}
 
 
-def _json(generation: Generation, *, by_tool: bool) -> dict[str, Any]:
-    schema = generation.json_schema or {}
-    if not by_tool:
-        return {"output_config": {"format": {"type": "json_schema", "schema": _closed(schema)}}}
+def _json(generation: Generation) -> dict[str, Any]:
+    if generation.json_schema:
+        return {"output_config": {"format": {"type": "json_schema", "schema": _closed(generation.json_schema)}}}
     if generation.tools is not None:
         raise InvalidRequestError(
-            "this deployment's provider cannot be held to this format and call tools at once", field="query.tools"
+            "this deployment's provider cannot be held to any JSON object and call tools at once", field="query.tools"
         )
     tool = {
         "name": JSON_TOOL,
         "description": "The answer. Call this with it, and say nothing else.",
-        "input_schema": {"type": "object", **schema},
+        "input_schema": {"type": "object"},
     }
     return {"tools": [tool], "tool_choice": {"type": "tool", "name": JSON_TOOL, "disable_parallel_tool_use": True}}
 

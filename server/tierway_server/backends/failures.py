@@ -155,6 +155,12 @@ def no_answer(provider: str, status: int, what: str) -> TierwayError:
     return _error(ProviderFailedError, provider, None)
 
 
+def of_kind(provider: str, kind: type[TierwayError], what: str) -> TierwayError:
+    """Return the error of a kind that is known already. `what` is for the log, in our own words."""
+    _log(provider, 0, kind, what)
+    return _error(kind, provider, None)
+
+
 def broken(provider: str) -> StreamBrokenError:
     """Return the error for an answer that broke off, whatever the reason."""
     return StreamBrokenError(f"provider {provider} failed in the middle of the answer", metadata={"provider": provider})
@@ -232,7 +238,8 @@ def _words(report: object) -> str:
     return message[:4_096] if isinstance(message, str) else ""
 
 
-_SAFE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_SAFE_NAME = re.compile(r"[A-Za-z_.]{1,48}")
+"""What codes and types look like, and keys do not."""
 
 
 def _log(provider: str, status: int, kind: type[TierwayError], report: object) -> None:

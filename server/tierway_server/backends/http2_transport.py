@@ -13,14 +13,13 @@ from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import suppress
 from typing import Any
 
+import anyio
 import h2.errors
 import h2.exceptions
 import httpcore2
 import httpx2
 
 _KEEP_ALIVE_S = 30.0
-_GONE = (h2.exceptions.ProtocolError, httpcore2.NetworkError, httpcore2.TimeoutException)
-"""What resetting a stream raises that is over already, or whose connection is."""
 
 
 class Http2Transport(httpx2.AsyncHTTPTransport):
@@ -73,9 +72,15 @@ class _Connection(httpcore2.AsyncHTTPConnection):
 
     async def _reset(self, stream: int, request: httpcore2.Request) -> None:
         connection: Any = self._connection
-        with suppress(*_GONE):
+        try:
             connection._h2_state.reset_stream(stream, h2.errors.ErrorCodes.CANCEL)  # noqa: SLF001  # see above
             await connection._write_outgoing_data(request)  # noqa: SLF001  # see above
+        except h2.exceptions.ProtocolError:
+            return  # over already
+        except (httpcore2.NetworkError, httpcore2.TimeoutException):
+            # Who is cancelled while it writes leaves the connection useless to all: closed, it tells the same.
+            with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+                await connection.aclose()
 
 
 class _Body:

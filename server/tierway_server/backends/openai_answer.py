@@ -13,12 +13,11 @@ from tierway_server.backends.openai_events import (
     CallDelta,
     Choice,
     Logprobs,
-    MalformedError,
-    ReportedError,
     Token,
     UsageReport,
     decoded,
 )
+from tierway_server.backends.reading import MalformedError, ReportedError
 from tierway_server.backends.whole_text import WholeText, encodable
 
 _FINISH = {

@@ -7,17 +7,7 @@ from typing import Any
 
 import msgspec
 
-
-class MalformedError(Exception):
-    """An event is none of a chat completion's."""
-
-
-class ReportedError(Exception):
-    """The service reports a failure inside the stream. `report` is what it says, for classification only."""
-
-    def __init__(self, report: object) -> None:
-        super().__init__("reported inside the stream")
-        self.report = report
+from tierway_server.backends.reading import MalformedError
 
 
 class Function(msgspec.Struct):

@@ -118,6 +118,7 @@ def _sample(body: dict[str, Any], generation: Generation, lacks: frozenset[str])
         "stop": list(sampling.stop) or None,
     }
     needs = {
+        "sampling": (sampling.temperature, sampling.top_p) != (None, None),
         "high_temperature": sampling.temperature is not None and sampling.temperature > _HIGH_TEMPERATURE,
         "top_k": sampling.top_k is not None,
         "seed": sampling.seed is not None,

@@ -6,18 +6,21 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
-import httpx2
-
+from tierway_server.backends.anthropic_api import AnthropicBackend
+from tierway_server.backends.anthropic_endpoint import messages
 from tierway_server.backends.base import Availability, Backend
+from tierway_server.backends.gemini_api import GeminiBackend, stream_generate_content
+from tierway_server.backends.http_backend import RemoteModel
 from tierway_server.backends.http_pool import HttpPool, PoolLimits, http_pool
-from tierway_server.backends.openai_api import OpenAIBackend, RemoteModel
+from tierway_server.backends.openai_api import OpenAIBackend
 from tierway_server.backends.openai_dialects import DIALECTS, dialect_of
 from tierway_server.backends.openai_endpoint import Endpoint, chat_completions
 from tierway_server.backends.presence import NOT_ASKED, watch_server
-from tierway_server.config import Config, DeploymentConfig, ModelConfig, ProviderConfig, resolve_secret
+from tierway_server.config import Config, DeploymentConfig, ModelConfig, ProviderConfig, expand_path, resolve_secret
 
 
 class RemoteBackend(Backend, Protocol):
@@ -42,11 +45,8 @@ class Provider:
     """Its connections."""
     held: Callable[[float], None]
     """To be told for how many seconds one of its rate limits has nothing left."""
-
-    @property
-    def client(self) -> httpx2.AsyncClient:
-        """Its connections, as the SDKs take them."""
-        return self.pool.client
+    tokenizer: Path | None
+    """Folder with the tokenizer of its model, where it needs one and is not to be asked for it."""
 
 
 Construct = Callable[[Provider, ModelConfig, DeploymentConfig], RemoteBackend]
@@ -67,8 +67,49 @@ def _openai(provider: Provider, model: ModelConfig, deployment: DeploymentConfig
     return OpenAIBackend(remote_model(provider, model, deployment), dialect, endpoint, provider.pool, provider.held)
 
 
-CONSTRUCT: Mapping[str, Construct] = MappingProxyType(dict.fromkeys(DIALECTS, _openai))
+def _anthropic(provider: Provider, model: ModelConfig, deployment: DeploymentConfig) -> RemoteBackend:
+    config = provider.config
+
+    def endpoint(version: str | None) -> Endpoint:
+        return messages(config.address, provider.key, dict(config.headers), version)
+
+    return AnthropicBackend(remote_model(provider, model, deployment), endpoint, provider.pool, provider.held)
+
+
+def _google(provider: Provider, model: ModelConfig, deployment: DeploymentConfig) -> RemoteBackend:
+    config = provider.config
+    endpoint = stream_generate_content(config.address, provider.key, dict(config.headers), model=deployment.model or "")
+    return GeminiBackend(remote_model(provider, model, deployment), endpoint, provider.pool, provider.held)
+
+
+def _vllm_grpc(provider: Provider, model: ModelConfig, deployment: DeploymentConfig) -> RemoteBackend:
+    # Here, not at the top: the stubs are an extra.
+    from tierway_server.backends.vllm_grpc import VllmGrpcBackend, VllmServer
+
+    config = provider.config
+    scheme, _, target = config.address.partition("://")
+    server = VllmServer(
+        provider=provider.name,
+        target=target.rstrip("/"),
+        is_secure=scheme == "grpcs",
+        key=provider.key,
+        capacity=config.max_in_flight,
+        context_tokens=deployment.context_tokens or model.context_tokens,
+        connect_timeout_s=config.connect_timeout_s,
+        idle_timeout_s=config.idle_timeout_s,
+        coalesce_window_s=config.coalesce_window_s,
+        tokenizer=provider.tokenizer,
+    )
+    return VllmGrpcBackend(server)
+
+
+CONSTRUCT: Mapping[str, Construct] = MappingProxyType(
+    {**dict.fromkeys(DIALECTS, _openai), "anthropic": _anthropic, "google": _google, "vllm_grpc": _vllm_grpc}
+)
 """What makes the deployments of which kind of provider."""
+
+OWN_WATCH = "vllm_grpc"
+"""The kind whose backends watch their own connections, with or without a key."""
 
 
 def remote_model(provider: Provider, model: ModelConfig, deployment: DeploymentConfig) -> RemoteModel:
@@ -129,6 +170,9 @@ class RemoteModels:
                 self._unasked.add(provider.name)
             elif answers:
                 backend.prepare()
+            if provider.config.kind == OWN_WATCH:
+                self._unasked.add(provider.name)
+                backend.watch(partial(self._heard, provider.name))
             self._serving.setdefault(provider.name, []).append(backend)
             self.by_deployment[index] = backend
 
@@ -138,11 +182,13 @@ class RemoteModels:
         return not self._unasked
 
     async def run(self) -> None:
-        """Watch the servers that ask for no credential until cancelled, then close all connections."""
+        """Keep what is to be kept, and watch the servers that ask for no credential, until cancelled; then close all connections."""
         try:
             async with asyncio.TaskGroup() as group:
+                for backend in self.by_deployment.values():
+                    group.create_task(backend.run())
                 for provider in self._providers.values():
-                    if provider.key is None:
+                    if provider.key is None and provider.config.kind != OWN_WATCH:
                         group.create_task(
                             watch_server(
                                 provider.pool.client, provider.config.address, partial(self._become, provider.name)
@@ -157,6 +203,10 @@ class RemoteModels:
         """Close all connections; `run` does so at its end."""
         for provider in self._providers.values():
             await provider.pool.client.aclose()
+
+    def _heard(self, provider: str, availability: Availability) -> None:
+        if availability != NOT_ASKED:
+            self._unasked.discard(provider)
 
     async def _become(self, provider: str, availability: Availability) -> None:
         self._unasked.discard(provider)
@@ -174,4 +224,5 @@ def _provider(name: str, config: ProviderConfig, environ: Mapping[str, str], hel
         http2=config.http2,
     )
     key = None if config.api_key is None else resolve_secret(config.api_key, environ)
-    return Provider(name, config, key, http_pool(config.address, limits), held)
+    tokenizer = None if config.tokenizer is None else expand_path(config.tokenizer, environ)
+    return Provider(name, config, key, http_pool(config.address, limits), held, tokenizer)

@@ -26,13 +26,12 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from tierway_server.backends.base import Chunk, Generation, Message, Role, Sampling, Usage
 from tierway_server.backends.coalesce import CoalescingReader
+from tierway_server.backends.room import tokens_to_generate
 from tierway_server.backends.vllm_params import chunk_logprobs, finish_reason, sampling_params
 from tierway_server.backends.vllm_plugin import ENVIRONMENT_KEY
 from tierway_server.backends.vllm_prompt import Prompter, offered
 from tierway_server.backends.vllm_tools import Calls, ToolParsing
 from tierway_server.errors import (
-    ContextTooLongError,
-    CostCeilingError,
     EngineLostError,
     InvalidRequestError,
     StreamBrokenError,
@@ -135,7 +134,7 @@ class VllmEngine:
 
         llm = self._llm
         prompt = await self._prompter.tokens(generation)
-        max_tokens = self._affordable_tokens(generation, len(prompt))
+        max_tokens = tokens_to_generate(generation, len(prompt), self._context_tokens)
         alternatives = generation.sampling.top_logprobs
         cached_tokens = output_tokens = 0
         finished = False
@@ -200,24 +199,6 @@ class VllmEngine:
         finally:
             self._readers.discard(reader)
             reader.close()
-
-    def _affordable_tokens(self, generation: Generation, prompt_tokens: int) -> int:
-        """How many tokens to generate at most: what was asked, what the context leaves, and what the cost ceiling pays for."""
-        left = self._context_tokens - prompt_tokens
-        if left < 1:
-            raise ContextTooLongError(
-                f"the prompt has {prompt_tokens} tokens, the context of this deployment {self._context_tokens}",
-                field="query",
-                metadata={"prompt_tokens": str(prompt_tokens), "context_tokens": str(self._context_tokens)},
-            )
-        if (
-            generation.cost_ceiling
-            and (affordable := generation.cost_ceiling.affordable_tokens(prompt_tokens)) is not None
-        ):
-            if affordable < 1:
-                raise CostCeilingError("the prompt alone exceeds the cost ceiling", field="preferences.max_cost_usd")
-            left = min(left, affordable)
-        return min(left, generation.max_tokens)
 
 
 async def launch(name: str, folder: str, config: EngineConfig) -> VllmEngine:

@@ -18,7 +18,7 @@ from tierway_server.config.problems import ConfigError, Problem
 from tierway_server.config.provider_kinds import PREFILL, FeatureName
 from tierway_server.config.providers import ProviderConfig
 from tierway_server.config.queue import QueueConfig
-from tierway_server.config.references import ReferenceUnresolvedError, resolve_secret, resolve_weights
+from tierway_server.config.references import ReferenceUnresolvedError, expand_path, resolve_secret, resolve_weights
 from tierway_server.config.routing import (
     ClassifierConfig,
     ExpectedOutputConfig,
@@ -65,6 +65,7 @@ __all__ = [
     "calibration_path",
     "chains",
     "default_path",
+    "expand_path",
     "json_schema",
     "load",
     "load_weights",

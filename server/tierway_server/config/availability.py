@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 
 from tierway_server.config.engines import EngineConfig
 from tierway_server.config.model import Config
 from tierway_server.config.models import DeploymentConfig
 from tierway_server.config.providers import ProviderConfig
-from tierway_server.config.references import ReferenceUnresolvedError, resolve_secret, resolve_weights
+from tierway_server.config.references import ReferenceUnresolvedError, expand_path, resolve_secret, resolve_weights
+
+_GRPC_PACKAGES = ("smg_grpc_proto", "tokenizers", "jinja2")
 
 
 def unavailable_reason(config: Config, deployment: DeploymentConfig, environ: Mapping[str, str]) -> str:
@@ -20,7 +23,8 @@ def unavailable_reason(config: Config, deployment: DeploymentConfig, environ: Ma
     engine = config.engines.get(deployment.engine or "")
     if engine is not None:
         return "" if engine.is_embedded else _missing_weights(engine, environ)
-    return _missing_credential(config.providers[deployment.provider or ""], environ)
+    provider = config.providers[deployment.provider or ""]
+    return _missing_credential(provider, environ) or _missing_parts(provider, environ)
 
 
 def _missing_weights(engine: EngineConfig, environ: Mapping[str, str]) -> str:
@@ -39,3 +43,24 @@ def _missing_credential(provider: ProviderConfig, environ: Mapping[str, str]) ->
     except ReferenceUnresolvedError as error:
         return f"no credential: {error}"
     return ""
+
+
+def _missing_parts(provider: ProviderConfig, environ: Mapping[str, str]) -> str:
+    if provider.kind != "vllm_grpc":
+        return ""
+    for package in _GRPC_PACKAGES:
+        if not _is_there(package):
+            return f'needs the package {package}: pip install "tierway[vllm-grpc]"'
+    try:
+        if provider.tokenizer is not None:
+            expand_path(provider.tokenizer, environ)
+    except ReferenceUnresolvedError as error:
+        return f"no tokenizer: {error}"
+    return ""
+
+
+def _is_there(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ValueError:  # said to be missing, by whoever put None in its place
+        return False

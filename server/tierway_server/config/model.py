@@ -53,14 +53,14 @@ class Config(Section):
     hedging: HedgingConfig = HedgingConfig()
     """When a second deployment is asked besides a slow one."""
 
-    queue: QueueConfig = QueueConfig()
-    """How requests wait where all places are taken."""
-
     escalation: EscalationConfig = EscalationConfig()
     """When a weak answer is asked again one tier up."""
 
     cache: CacheConfig = CacheConfig()
     """Whether answers are kept for requests that are the same."""
+
+    queue: QueueConfig = QueueConfig()
+    """How requests wait where all places are taken."""
 
     engines: Mapping[Name, EngineConfig] = {}
     """vLLM engines of this process, by name."""

@@ -9,7 +9,20 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal
 
-KindName = Literal["openai", "azure", "groq", "openrouter", "gemini", "xai", "ollama", "llamacpp", "vllm"]
+KindName = Literal[
+    "openai",
+    "azure",
+    "groq",
+    "openrouter",
+    "gemini",
+    "xai",
+    "anthropic",
+    "google",
+    "ollama",
+    "llamacpp",
+    "vllm",
+    "vllm_grpc",
+]
 
 BASE_URLS: Mapping[str, str] = MappingProxyType(
     {
@@ -18,14 +31,17 @@ BASE_URLS: Mapping[str, str] = MappingProxyType(
         "openrouter": "https://openrouter.ai/api/v1",
         "gemini": "https://generativelanguage.googleapis.com/v1beta/openai",
         "xai": "https://api.x.ai/v1",
+        "anthropic": "https://api.anthropic.com",
+        "google": "https://generativelanguage.googleapis.com/v1beta",
         "ollama": "http://127.0.0.1:11434/v1",
         "llamacpp": "http://127.0.0.1:8080/v1",
         "vllm": "http://127.0.0.1:8000/v1",
+        "vllm_grpc": "grpc://127.0.0.1:50051",
     }
 )
 """Where the API of each kind is by default; Azure's is everybody's own."""
 
-NEEDS_KEY = frozenset({"openai", "azure", "groq", "openrouter", "gemini", "xai"})
+NEEDS_KEY = frozenset({"openai", "azure", "groq", "openrouter", "gemini", "xai", "anthropic", "google"})
 """Kinds that let nobody in without a key."""
 
 FeatureName = Literal[
@@ -42,6 +58,7 @@ FeatureName = Literal[
     "penalties",
     "many_stops",
     "high_temperature",
+    "sampling",
     "prefill",
 ]
 """What a deployment can lack: what requests may need, by the names of the core's `Feature`, and `PREFILL`."""
@@ -60,9 +77,14 @@ LACKS: Mapping[str, frozenset[FeatureName]] = MappingProxyType(
         "openrouter": frozenset({"many_stops", PREFILL}),
         "gemini": _AS_OPENAI | {"logprobs", "seed", "penalties", "parallel_tools", "image_uri"},
         "xai": _AS_OPENAI | {"penalties"},
+        # Sampling is for the older models alone: version 2026-10-21 of the API has no parameters for it (`can: [sampling, top_k]`).
+        "anthropic": frozenset({"logprobs", "seed", "penalties", "high_temperature", "sampling", "top_k", PREFILL}),
+        # Which of its models give log-probabilities changes (`can: [logprobs]`).
+        "google": frozenset({"logprobs", "parallel_tools", "image_uri", "many_stops", PREFILL}),
         "ollama": frozenset({"top_k", "tool_choice", "parallel_tools", "image_uri", PREFILL}),
         "llamacpp": frozenset({"image_uri"}),
         "vllm": frozenset({"image_uri"}),
+        "vllm_grpc": frozenset({"tools", "tool_choice", "parallel_tools", "image_data", "image_uri"}),
     }
 )
 """What each kind cannot do, by all that is known of it."""

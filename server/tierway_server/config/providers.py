@@ -10,10 +10,11 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from tierway_server.config.provider_kinds import BASE_URLS, NEEDS_KEY, FeatureName, KindName
-from tierway_server.config.references import check_secret
+from tierway_server.config.references import check_secret, check_variables
 from tierway_server.config.section import Items, Score, Seconds, Section
 
 _NO_BASE_URL = 'must be an "http:" or "https:" address'
+_NO_GRPC_URL = 'must be a "grpc:" or "grpcs:" address'
 
 # Names of header fields that carry credentials or belong to the connection.
 _NOT_HEADERS = frozenset(
@@ -35,13 +36,17 @@ class ProviderConfig(Section):
 
     base_url: str | None = None
     """Where the API begins, `http:` or `https:`, with its version: `https://api.groq.com/openai/v1`. For `azure` the resource:
-    `https://NAME.openai.azure.com`. Default: the kind's own; `ollama`, `llamacpp` and `vllm` are looked for on this machine."""
+    `https://NAME.openai.azure.com`. For `vllm_grpc` `grpc://HOST:PORT`, or `grpcs:` over TLS. Default: the kind's own; `ollama`,
+    `llamacpp`, `vllm` and `vllm_grpc` are looked for on this machine."""
 
     api_key: str | None = None
     """Where the key is: `env:NAME`, `file:PATH` or `vault:PATH#KEY`, never the key itself. Default: the service asks for none."""
 
     api_version: Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]{1,64}$")] | None = None
     """For `azure`, and required there: the version of its API, such as `2024-10-21`."""
+
+    tokenizer: str | None = None
+    """For `vllm_grpc`: folder with the model's `tokenizer.json` and chat template. Default: the server is asked for them."""
 
     availability: Score = 0.99
     """Expected share of the time that it answers, 0 to 1: what `tierway config report` computes with."""
@@ -85,25 +90,34 @@ class ProviderConfig(Section):
 
     @field_validator("base_url")
     @classmethod
-    def _is_base_url(cls, value: str | None) -> str | None:
+    def _is_base_url(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is None:
             return None
+        is_grpc = info.data.get("kind") == "vllm_grpc"
+        complaint, schemes = (_NO_GRPC_URL, ("grpc", "grpcs")) if is_grpc else (_NO_BASE_URL, ("http", "https"))
         # The text is not told: it may hold a password.
         try:
             url = urlsplit(value)
-            is_whole = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+            is_whole = url.scheme in schemes and bool(url.hostname) and url.port != 0
         except ValueError:
-            raise ValueError(_NO_BASE_URL) from None
+            raise ValueError(complaint) from None
         if not is_whole or any(character.isspace() for character in value):
-            raise ValueError(_NO_BASE_URL)
+            raise ValueError(complaint)
         if "@" in url.netloc or url.query or url.fragment:
             raise ValueError("must have no user, query or fragment")
+        if is_grpc and (url.port is None or url.path.strip("/")):
+            raise ValueError("must be a host and a port")
         return value
 
     @field_validator("api_key")
     @classmethod
     def _is_reference(cls, value: str | None) -> str | None:
         return None if value is None else check_secret(value)
+
+    @field_validator("tokenizer")
+    @classmethod
+    def _is_path(cls, value: str | None) -> str | None:
+        return None if value is None else check_variables(value)
 
     @field_validator("headers")
     @classmethod
@@ -126,6 +140,8 @@ class ProviderConfig(Section):
             raise ValueError('of kind "azure" must state "base_url" and "api_version"')
         if self.kind != "azure" and self.api_version is not None:
             raise ValueError('must have no "api_version": only kind "azure" has one')
+        if self.kind != "vllm_grpc" and self.tokenizer is not None:
+            raise ValueError('must have no "tokenizer": only kind "vllm_grpc" needs one')
         return self
 
 

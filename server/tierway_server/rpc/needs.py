@@ -11,7 +11,7 @@ from tierway_server.rpc.decode_conversation import images_of
 
 _FEW_STOPS = 4
 _TEMPERATURE = 1.0
-"""What every provider takes."""
+"""What every provider takes that takes any."""
 
 
 def needs_of(
@@ -47,6 +47,8 @@ def _sampling_needs(sampling: Sampling) -> int:
         needs |= Feature.PENALTIES.value
     if len(sampling.stop) > _FEW_STOPS:
         needs |= Feature.MANY_STOPS.value
+    if sampling.temperature is not None or sampling.top_p is not None:
+        needs |= Feature.SAMPLING.value
     if sampling.temperature is not None and sampling.temperature > _TEMPERATURE:
         needs |= Feature.HIGH_TEMPERATURE.value
     return needs

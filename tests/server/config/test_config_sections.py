@@ -14,6 +14,7 @@ def put(document, path, value):
 
 PRICE = ("models", 0, "price_usd_per_million_tokens")
 ADDRESS = 'must be "host:port", such as "127.0.0.1:50051"'
+KINDS = '"openai", "azure", "groq", "openrouter", "gemini", "xai", "anthropic", "google", "ollama", "llamacpp", "vllm" or "vllm_grpc"'
 SECRET = 'must be a reference, "env:NAME", "file:PATH" or "vault:PATH#KEY", never the secret itself'
 
 CASES = [
@@ -107,7 +108,7 @@ CASES = [
     (
         ("providers", "groq", "kind"),
         "soap",
-        'providers.groq.kind: must be one of "openai", "azure", "groq", "openrouter", "gemini", "xai", "ollama", "llamacpp" or "vllm"',
+        f"providers.groq.kind: must be one of {KINDS}",
     ),
     (("providers", "groq", "kind"), "azure", 'providers.groq: of kind "azure" must state "base_url" and "api_version"'),
     (

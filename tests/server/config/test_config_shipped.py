@@ -126,6 +126,7 @@ def test_face_is_frozen():
         "ENGINE_PROVIDER", "EngineConfig", "ExpectedOutputConfig", "FeatureName", "FloorsConfig", "GovernanceConfig",
         "HedgingConfig", "LimitsConfig", "ModelConfig", "PREFILL", "PriceConfig", "Problem", "ProviderConfig", "QueueConfig",
         "ReferenceUnresolvedError", "RestartConfig", "RetriesConfig", "RoutingConfig", "ServerConfig", "SharedStateConfig",
-        "build_table", "calibration_path", "chains", "default_path", "json_schema", "load", "load_weights", "parse",
+        "build_table", "calibration_path", "chains", "default_path", "expand_path", "json_schema", "load",
+        "load_weights", "parse",
         "parse_address", "redacted", "resolve_secret", "resolve_weights", "unavailable_reason",
     ]  # fmt: skip
