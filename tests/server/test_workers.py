@@ -26,7 +26,6 @@ from tests.server.several import (
     Running,
     is_running,
     serving,
-    total,
     two_workers,
     until,
     with_budget,
