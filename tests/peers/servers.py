@@ -19,7 +19,7 @@ from tierway_bench.vllm_grpc_streams import environment, vllm_grpc_server
 MODEL = "embedded"
 """The name under which each of them serves its model."""
 _GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
-_START_S = 170.0
+_START_S = 220.0
 _VLLM_SETTINGS = {
     "HF_HUB_OFFLINE": "1",
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",

@@ -9,7 +9,7 @@ from tests.peers.answering import executed, streamed, text_of, tierway_before
 from tests.peers.servers import Peer
 from tierway.v1 import types_pb2
 
-pytestmark = pytest.mark.timeout(240)  # the first of these tests starts the server
+pytestmark = pytest.mark.timeout(300)  # the first of these tests starts the server
 
 
 async def test_it_answers_with_its_account_and_the_same_streamed(vllm_openai: Peer) -> None:
