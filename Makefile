@@ -17,7 +17,7 @@ ROUTING_DATA ?= ../shared/routing
 export VENV TORCH_INDEX_URL TIERWAY_CORE_DEBUG
 
 SERVE_STEPS := packages core project model
-TEST_STEPS := packages dev core project model gen
+TEST_STEPS := packages dev core project model gen peers
 set-up = python=$$(scripts/find-python) && "$$python" scripts/set_up.py
 
 .PHONY: train train-report peers help run serve-ready test-ready packages test check build gen gen-check lint fmt bench eval annotate asan lock dist clean
@@ -68,8 +68,8 @@ fmt: test-ready ## format code and protos, apply the safe fixes
 	@$(BIN)/ruff format .
 	@$(BIN)/buf format --write
 
-peers: test-ready ## what benchmarks compare with: vLLM's own gRPC server, into build/peers
-	@$(BIN)/pip install --quiet --no-deps --upgrade --target build/peers --requirement requirements/peers.lock
+peers: packages ## other projects' servers, which tests and benchmarks talk to, into build/peers
+	@$(set-up) peers
 
 bench: test-ready ## measure (ARGS: arguments of tierway_bench)
 	@$(BIN)/python -m tierway_bench $(ARGS)

@@ -4,13 +4,15 @@ Each step is skipped when its result is there and current, so a second run costs
 a time, others wait; one that was killed is finished by the next. Python's standard library only: nothing is installed yet.
 
 Steps: packages (the CPU lock), dev (what checks and tests need), core (the compiled modules), project (`tierway` and `tierway-client`,
-editable), model (the embedded model, in the cache folder), gen (the stub generator's own environment).
+editable), model (the embedded model, in the cache folder), gen (the stub generator's own environment), peers (other projects' servers,
+for tests and benchmarks, into `build/peers`).
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -48,7 +50,8 @@ class SetUp:
     def steps(self) -> dict[str, Callable[[], None]]:
         """Every step by its name."""
         return {
-            step.__name__: step for step in (self.packages, self.dev, self.core, self.project, self.model, self.gen)
+            step.__name__: step
+            for step in (self.packages, self.dev, self.core, self.project, self.model, self.gen, self.peers)
         }
 
     def packages(self) -> None:
@@ -95,6 +98,18 @@ class SetUp:
         self._generator.discard_unless_sound()
         if self._generator.install("gen"):
             self._generator.finish("gen")
+
+    def peers(self) -> None:
+        """The packages of peers.lock, outside of the environment: one of them acts in every vLLM engine that could import it."""
+        lock, folder = self._root / "requirements" / "peers.lock", self._root / "build" / "peers"
+        stamp, key = folder / ".stamp", content_hash([lock], sys.version)
+        if stamp.is_file() and stamp.read_text() == key:
+            return
+        say("peers", "installing other projects' servers into build/peers")
+        shutil.rmtree(folder, ignore_errors=True)
+        log = self._root / "build" / "log" / "peers.log"
+        self._venv.pip("peers", "install", "--no-deps", "--target", str(folder), "-r", str(lock), log=log)
+        stamp.write_text(key)
 
     def _check(self) -> None:
         command = [str(self._venv.python), str(self._root / "scripts" / "check_environment.py")]

@@ -15,8 +15,13 @@ BENCHMARKS = {
     "route_batch": "how many decisions a second RouteBatch takes",
     "engine_overhead": "what Stream adds to the engine, against the same engine driven directly",
     "engine_hop": "what the way to an engine in another process costs, against gRPC and against none",
+    "added_latency": "what Tierway adds to a remote answer, beside an SDK and other gateways",
+    "takeover": "streams that are cut: how soon they go on, and whether a character is lost or doubled",
+    "fallback_drill": "how many answers arrive with one provider down and one flapping",
+    "soak": "an hour's traffic, compressed: whether memory, connections or slots grow",
     "step_length": "how long requests wait for the step of one that was given up (needs a running server)",
     "cancel_storm": "whether streams left at random moments leak anything (needs a running server)",
+    "fairness": "whether one tenant's flood, or four times what can be answered, costs the others their latency",
     "engine_kill": "how the server survives the death of its engine (needs a running server)",
     "worker_kill": "how a server of several workers survives the death of one, and of its engines' host (needs a running server)",
 }

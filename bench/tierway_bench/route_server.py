@@ -1,7 +1,7 @@
 """The real server with the embedded table and no engine behind it: what `Route` needs, and nothing that would disturb its measurement.
 
 Run as a process of its own (`python -m tierway_bench.route_server`); it prints its addresses as JSON when it serves, and ends on SIGTERM.
-The only module of the benchmarks that imports the server: the engine's absence cannot be configured from outside.
+It imports the server: the engine's absence cannot be configured from outside.
 """
 
 from __future__ import annotations

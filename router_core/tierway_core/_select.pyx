@@ -152,7 +152,7 @@ cdef class Router:
         decision.floor = self._floor_of(request, decision, &decision._plan)
         decision.deployment = self._choose(decision, &decision._plan, decision.floor, &desk, &view)
         if decision.deployment < 0:
-            raise unroutable(decision)
+            raise unroutable(decision, self._state, now_ns)
         decision.estimated_cost_picousd = estimate_picousd(kind_of(fleet, decision.deployment), &demand)
         decision.prefers_vision = view.only_vision
         if shadow.strategy >= 0:

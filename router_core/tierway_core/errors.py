@@ -152,11 +152,21 @@ class UnroutableError(CoreError):
         field: path of the request field at fault, such as `preferences.max_cost_usd`; empty when none is.
         reasons: why, as in a decision: what set floor and pins, then what struck each deployment.
         message: the whole in one English sentence.
+        predicted_s: where no deployment can make the deadline, the least time that one of those that would do is predicted to take,
+            in seconds; else None.
     """
 
-    def __init__(self, kind: UnroutableKind, field: str, reasons: tuple[Reason, ...], message: str) -> None:
+    def __init__(
+        self,
+        kind: UnroutableKind,
+        field: str,
+        reasons: tuple[Reason, ...],
+        message: str,
+        predicted_s: float | None = None,
+    ) -> None:
         super().__init__(message)
         self.kind = kind
         self.field = field
         self.reasons = reasons
         self.message = message
+        self.predicted_s = predicted_s

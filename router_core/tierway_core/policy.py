@@ -31,6 +31,8 @@ class LimitSpec:
     """The period in seconds, above 0."""
     burst: int = 1
     """Requests that may come at once, at least 1. Default: 1, evenly spaced."""
+    provider: str = ""
+    """The provider whose own limit it stands for: it lets everything through but while it is held. Empty: what an operator grants."""
 
     @property
     def increment_ns(self) -> int:

@@ -110,7 +110,7 @@ class ReferenceRouter:
         undecided = replace(undecided, filtered=bytes(filters.strike(each) or 0 for each in table.deployments))
         decided = self._choose(undecided, lowered(routing, full, factor), now_ns, draw)
         if not any(code == 0 for code in decided.filtered):
-            raise unroutable(decided)
+            raise unroutable(decided, self._state, now_ns)
         if shadow is None:
             return decided
         shadowed = self._choose(undecided, lowered(routing, shadow, factor), now_ns, draw)

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from tierway_core._state import State
 from tierway_core.errors import UnroutableError
 from tierway_core.explain import cannot, explain, usd
 from tierway_core.filters import FILTERS, tier_bounds
@@ -41,12 +42,31 @@ _FIELDS = {
 """Where a request asks for what can be lacking."""
 
 
-def unroutable(outcome: Outcome) -> UnroutableError:
-    """Makes the error for an outcome in which every deployment is struck."""
+def unroutable(outcome: Outcome, state: State, now_ns: int) -> UnroutableError:
+    """Makes the error for an outcome in which every deployment is struck.
+
+    Args:
+        outcome: what became of the request.
+        state: by which it was decided.
+        now_ns: when.
+    """
     codes = set(outcome.filtered)
     furthest = next(code for code in reversed(FILTERS) if code in codes)
     field, message = _blame(outcome, furthest)
-    return UnroutableError(_kind(outcome, furthest), field, explain(outcome), message)
+    kind = _kind(outcome, furthest)
+    predicted_s = _predicted_s(outcome, state, now_ns) if kind is UnroutableKind.DEADLINE_TOO_SHORT else None
+    return UnroutableError(kind, field, explain(outcome), message, predicted_s)
+
+
+def _predicted_s(outcome: Outcome, state: State, now_ns: int) -> float:
+    """The least that an answer is predicted to take where only the deadline stands in its way; as the filter has it, nothing is warm."""
+    likely_tokens = min(outcome.output_tokens, outcome.table.routing.expected_output_tokens[outcome.base])
+    return min(
+        state.first_token_s(index, now_ns, deployment.spec.expected_latency_s)
+        + float(likely_tokens) * state.token_s(index, now_ns, deployment.spec.expected_token_s)
+        for index, (deployment, code) in enumerate(zip(outcome.table.deployments, outcome.filtered, strict=True))
+        if code == ReasonCode.FILTERED_DEADLINE
+    )
 
 
 def _kind(outcome: Outcome, furthest: ReasonCode) -> UnroutableKind:

@@ -21,6 +21,7 @@ from tierway_core import Prefixes
 from tierway_core.grants import new_state
 from tierway_server import banner
 from tierway_server.backends.engines import Engines, Launch, launch_vllm, supervised_engines
+from tierway_server.backends.remote_models import RemoteModels
 from tierway_server.caching import start_caching
 from tierway_server.config import (
     Address,
@@ -42,6 +43,7 @@ from tierway_server.flow.deployments import Deployments
 from tierway_server.flow.drain import Drain
 from tierway_server.flow.escalation import Answering, Escalating
 from tierway_server.flow.hedging import Hedges
+from tierway_server.flow.holds import Holds
 from tierway_server.flow.limits import Limits
 from tierway_server.flow.queues import Queues
 from tierway_server.flow.retries import Retries
@@ -137,6 +139,8 @@ class Process:
         settings = config.server
         self.table = build_table(config)
         self.state = seat.state if seat else new_state(self.table)
+        self.holds = Holds(self.table, self.state)
+        """For backends, whose providers say by headers that they want to be left alone."""
         prefixes = Prefixes()
         self.metrics = Metrics()
         # A front end's state is kept in step by its supervisor.
@@ -148,8 +152,13 @@ class Process:
             if seat
             else supervised_engines(config, reasons, launch or partial(launch_vllm, environ=environ))
         )
+        self.remote = RemoteModels(config, reasons, environ, self.holds.hold)
         self.deployments = Deployments(
-            self.table, self.state, self.engines.by_deployment, dict(enumerate(reasons)), owns_state=seat is None
+            self.table,
+            self.state,
+            {**self.engines.by_deployment, **self.remote.by_deployment},
+            dict(enumerate(reasons)),
+            owns_state=seat is None,
         )
         self.metrics.gauge(
             semconv.AVAILABLE, "Whether a deployment can answer.", "deployment", self.deployments.available_by_name
@@ -166,8 +175,10 @@ class Process:
         self._decider = Decider(
             deciding, self.table, self.deployments, limits, budgets, config.constitution.hash, self.metrics
         )
-        queues = Queues(self.table, self.state, self.deployments, config.queue, config.queue_sizes, self.metrics)
-        admission = Admission(self.table, self.state, self.deployments, queues, limits, budgets, prefixes)
+        self.queues = Queues(self.table, self.state, self.deployments, config.queue, config.queue_sizes, self.metrics)
+        admission = Admission(
+            self.table, self.state, self.deployments, self.queues, limits, budgets, prefixes, self.holds
+        )
         answerer = Answerer(
             self.table,
             admission,
@@ -289,6 +300,7 @@ class Process:
         self.serves.set()
         http = [asyncio.create_task(self._http.run_until_stopped(), name="http")] if self._http is not None else []
         engines = [asyncio.create_task(engine.run(), name=f"engine {engine.name}") for engine in self.engines.all]
+        engines.append(asyncio.create_task(self.remote.run(), name="remote models"))
         watching = [asyncio.create_task(self._watch_readiness(), name="readiness")]
         if self.calibrator is not None:
             watching.append(asyncio.create_task(self.calibrator.keep(self._decider), name="calibration"))
@@ -330,7 +342,7 @@ class Process:
         greeted = False
         while True:
             await self._health.ready(self.deployments.is_ready)
-            if not greeted and self.engines.have_settled:
+            if not greeted and self.engines.have_settled and self.remote.have_settled:
                 if self._seat is None:
                     sys.stdout.write(banner.text(self.addresses, self.table, self.deployments.availabilities))
                     sys.stdout.flush()

@@ -18,7 +18,7 @@ def checkout(tmp_path: Path) -> Path:
 
 def test_unknown_step_is_named_with_the_known_ones(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert set_up.main(["instal"], checkout, {}) == 1
-    assert "no step 'instal'; there are packages, dev, core, project, model, gen" in capsys.readouterr().err
+    assert "no step 'instal'; there are packages, dev, core, project, model, gen, peers" in capsys.readouterr().err
 
 
 def test_second_set_up_waits_for_the_first(checkout: Path) -> None:
@@ -76,6 +76,29 @@ with set_up.lock(root / ".set-up.lock") as lock_fd:
     process.wait(timeout=60)
     # Free as soon as nobody holds it, the command included.
     assert subprocess.run(["flock", "--timeout", "60", checkout / ".set-up.lock", "true"], check=False).returncode == 0
+
+
+def test_peers_are_installed_apart_and_anew_when_their_lock_changes(checkout: Path) -> None:
+    lock, peers = checkout / "requirements" / "peers.lock", checkout / "build" / "peers"
+    lock.write_text("one==1\n")
+    python = checkout / "venv" / "bin" / "python"  # its pip installs what it is asked to, and counts
+    python.parent.mkdir(parents=True)
+    python.write_text(
+        '#!/bin/sh\nwhile [ "$1" != --target ]; do shift; done\nmkdir -p "$2"; cp "$4" "$2"; echo >> count\n'
+    )
+    python.chmod(0o755)
+
+    def installs() -> int:
+        assert set_up.main(["peers"], checkout, {"VENV": "venv"}) == 0
+        return len((checkout / "count").read_text())
+
+    assert installs() == 1
+    assert installs() == 1
+    (peers / "left-over").touch()
+    lock.write_text("one==2\n")
+    assert installs() == 2
+    assert (peers / lock.name).read_text() == "one==2\n"
+    assert not (peers / "left-over").exists()
 
 
 def test_wrong_python_is_one_clear_line(root: Path, tmp_path: Path) -> None:

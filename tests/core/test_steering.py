@@ -243,7 +243,11 @@ def test_what_cannot_answer_in_time_is_struck(router):
     places = (make_deployment("fast", expected_token_s=0.01), make_deployment("slow", expected_token_s=0.1))
     made = router(make_model("m", 1, deployments=places))
     assert decide(made, max_tokens=100, deadline_s=2.0).filtered == bytes([0, 28])
-    assert refuse(made, max_tokens=100, deadline_s=0.5).kind is UnroutableKind.DEADLINE_TOO_SHORT
+    refused = refuse(made, max_tokens=100, deadline_s=0.5)
+    assert refused.kind is UnroutableKind.DEADLINE_TOO_SHORT
+    # The first token in 0.1 s, and 100 at 0.01 s each: the faster of the two.
+    assert refused.predicted_s == pytest.approx(1.1)
+    assert refuse(made, min_compliance=1.0, deadline_s=0.5).predicted_s is None
 
 
 def test_a_used_up_limit_and_an_open_breaker_strike(implementation):

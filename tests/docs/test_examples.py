@@ -12,6 +12,7 @@ from tests.docs.documents import ROOT, Document, all_documents, document
 from tests.docs.typing_along import Reader
 from tests.server.running import serving, until
 from tierway_cli.main import cli
+from tierway_server.backends.base import Chunk, FinishReason, Role, ToolCall, Usage
 from tierway_server.config import default_path, load
 
 _MODEL = "smollm2-135m"
@@ -59,13 +60,26 @@ async def test_the_python_call_of_the_readme_is_short_and_works(reader: Reader) 
 
 
 async def test_the_clients_own_examples_work(reader: Reader) -> None:
-    threads, asyncio_ = document("clients/python/README.md").blocks("python")
+    threads, asyncio_, tools = document("clients/python/README.md").blocks("python")
 
     assert (await reader.runs_python(threads)).endswith("Paris it is.")
     # The second shows the awaited calls alone, as they stand within a coroutine.
     indented = "".join(f"    {line}" for line in asyncio_.splitlines(keepends=True))
     program = f"import asyncio\nfrom tierway_client import *\n\nasync def main():\n{indented}\n\nasyncio.run(main())\n"
     assert (await reader.runs_python(program)).endswith("Paris it is.")
+
+    # The third goes on with a client that is there; its model calls the function first.
+    [engine] = reader.server.launcher.engines.values()
+    call = ToolCall("c-1", "weather", '{"at": "Paris"}')
+    engine.script(Chunk("", 9, finish_reason=FinishReason.TOOL_CALLS, usage=Usage(9, 0, 9), tool_calls=(call,)))
+    begun = len(engine.started)
+    program = (
+        f'from tierway_client import *\n\nclient = Client("127.0.0.1:50051")\n{tools}\nprint(answer.text, end="")\n'
+    )
+    assert await reader.runs_python(program) == "Paris it is."
+    told = engine.started[begun + 1].messages
+    assert [message.role for message in told] == [Role.USER, Role.ASSISTANT, Role.TOOL]
+    assert (told[1].tool_calls, told[2].tool_call_id) == ((call,), "c-1")
 
 
 @pytest.mark.parametrize(

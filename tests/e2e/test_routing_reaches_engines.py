@@ -43,13 +43,13 @@ async def test_the_decision_moves_the_chosen_engines_own_counter(
 
 async def test_the_chain_answers_while_the_first_choice_is_full(server: Server, client: AsyncClient) -> None:
     before = await server.answered("many")
-    # One runs and eight wait: `one` holds no more.
+    # One runs, one is at hand, seven wait: `one` takes no more.
     occupying = [
         asyncio.create_task(client.execute(TRIVIAL, preferences=Preferences(force_model="cheap"), sampling=ENDLESS))
         for _ in range(9)
     ]
     try:
-        await eventually(lambda: _in_flight(server, 9))
+        await eventually(lambda: _waiting(server, 7))
         answer = await client.execute(TRIVIAL, sampling=SHORT)
     finally:
         for task in occupying:
@@ -89,8 +89,8 @@ async def _equals(server: Server, engine: str, count: float) -> bool:
     return await server.answered(engine) == count
 
 
-async def _in_flight(server: Server, count: float) -> bool:
-    return await server.metric("tierway_in_flight", deployment="cheap@one") == count
+async def _waiting(server: Server, count: float) -> bool:
+    return await server.metric("tierway_queue_depth", deployment="cheap@one", lane="normal") == count
 
 
 async def _available(server: Server, deployment: str, value: float) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 from unittest import mock
 
@@ -94,13 +95,17 @@ async def until(is_so: Callable[[], bool]) -> None:
 
 @asynccontextmanager
 async def serving(
-    document: Document, launcher: ScriptedLauncher | None = None, *, ready: bool = True
+    document: Document,
+    launcher: ScriptedLauncher | None = None,
+    *,
+    ready: bool = True,
+    environ: Mapping[str, str] = MappingProxyType({}),
 ) -> AsyncIterator[RunningServer]:
     """Serve `document` on free ports until the block ends; `ready` waits for every engine."""
     launcher = launcher or ScriptedLauncher()
     # Scripted engines stand for whatever answers, and do what they are told: nothing is to be kept from them.
     with mock.patch.object(table, "engine_lacks", return_value=Feature(0)):
-        process = Process(parse(document), {}, launch=launcher)
+        process = Process(parse(document), environ, launch=launcher)
     process.listen()
     stops = ScriptedStops()
     run = asyncio.create_task(process.run(stops), name="server")  # type: ignore[arg-type]  # the same two events

@@ -59,3 +59,12 @@ def test_nothing_is_lost_on_the_way_to_the_exposition() -> None:
     ).inc()
     Histogram("tierway_ttft_seconds", "First token.", buckets=(0.1, 1), registry=registry).observe(0.2)
     assert expose([Merged(merge([collect([registry])]))]) == expose([registry])
+
+
+def test_what_waits_in_each_process_is_added_up() -> None:
+    def depth(number: float) -> Families:
+        registry = CollectorRegistry()
+        Gauge("tierway_queue_depth", "Waiting.", ["lane"], registry=registry).labels("batch").set(number)
+        return collect([registry])
+
+    assert values(merge([depth(2), depth(3)]), "tierway_queue_depth") == {("batch",): 5}

@@ -12,14 +12,11 @@ from tests.server.running import RunningServer
 from tests.server.scrape import scrape, value
 from tierway.v1 import router_service_pb2 as rpc
 from tierway_core import Prefixes, Request
-from tierway_server.config import QueueConfig
 from tierway_server.errors import RateLimitedError
 from tierway_server.flow.admission import Admission
 from tierway_server.flow.budgets import Budgets
 from tierway_server.flow.limits import Limits
-from tierway_server.flow.queues import Queues
 from tierway_server.telemetry import semconv
-from tierway_server.telemetry.metrics import Metrics
 
 LIMITED = {"limits": {"two": at_once(2)}, "tenants": {"acme": {"limits": ["two"]}}}
 
@@ -131,8 +128,9 @@ async def test_a_try_that_finds_no_room_gives_all_else_back(serve: Serve) -> Non
     process = server.process
     limits = Limits(process.table, process.state, process.metrics)
     budgets = Budgets(process.table, process.state, process.metrics)
-    queues = Queues(process.table, process.state, process.deployments, QueueConfig(), [0], Metrics())
-    admission = Admission(process.table, process.state, process.deployments, queues, limits, budgets, Prefixes())
+    admission = Admission(
+        process.table, process.state, process.deployments, process.queues, limits, budgets, Prefixes(), process.holds
+    )
     decision = process._decider.decide(Request(TRIVIAL, tenant="acme"))
     limits.take([0])
     with pytest.raises(RateLimitedError):

@@ -33,7 +33,9 @@ async def test_neither_question_nor_answer_is_ever_logged(
     await server.router.Execute(execute(SAID))
     server.engine().script(ANSWERED, StreamBrokenError("gone"))
     with pytest.raises(grpc.aio.AioRpcError):
-        await server.stream(stream(SAID))
+        await server.stream(stream(SAID, allow_takeover=False))
+    server.engine().script(ANSWERED, StreamBrokenError("gone"))
+    await server.stream(stream(SAID))
     server.engine().script(ANSWERED, ValueError("odd"))
     await refused(server.router.Execute(execute(SAID)))
     await refused(server.router.Execute(execute(SAID, min_tier=9)))
@@ -42,6 +44,7 @@ async def test_neither_question_nor_answer_is_ever_logged(
     await server.router.Execute(execute("Hi", sampling=pb.Sampling(stop=[SAID])))
     text = logged(caplog)
     assert "answered" in text
+    assert "taken over" in text
     assert "unexpected error" in text
     assert SAID not in text
     assert ANSWERED not in text

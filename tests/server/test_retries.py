@@ -113,6 +113,10 @@ class TestWaits:
         overloaded = ProviderOverloadedError("busy", retry_after_s=3.0)
         assert wait_s(retries(min_wait_s=0.1), overloaded) == pytest.approx(3.2)
 
+    def test_take_no_notice_of_what_is_only_a_hint_to_the_caller(self) -> None:
+        failed = ProviderFailedError("down", retry_after_s=3.0)
+        assert wait_s(retries(min_wait_s=0.1), failed) == pytest.approx(0.2)
+
     def test_are_not_made_when_they_take_more_than_half_of_the_time_that_is_left(self) -> None:
         overloaded = ProviderOverloadedError("busy", retry_after_s=3.0)
         assert wait_s(retries(), overloaded, left_s=7.0) is not None

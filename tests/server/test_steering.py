@@ -157,4 +157,6 @@ async def test_what_cannot_answer_in_time_is_not_begun(serve: Serve) -> None:
     server = await serve(document)
     refusal = await refused(server.router.Execute(execute(), timeout=5))
     assert (refusal.code.name, refusal.reason) == ("DEADLINE_EXCEEDED", "DEADLINE_TOO_SHORT")
+    assert float(refusal.info.metadata["predicted_seconds"]) == pytest.approx(640.05, rel=0.01)
+    assert float(refusal.info.metadata["deadline_seconds"]) == pytest.approx(5, rel=0.1)
     assert not server.engine().started

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncGenerator, Sequence
 
 import pytest
@@ -25,6 +26,7 @@ from tierway_server.backends.base import (
 from tierway_server.errors import ContentBlockedError, InternalError, NotReadyError, StreamBrokenError, TierwayError
 from tierway_server.flow.events import Attempt, Delta, Event, Outcome, Tried
 from tierway_server.flow.takeover import Transcript
+from tierway_server.telemetry import semconv
 
 NASTY = 'né "日本" 😀👩‍👩‍👧 {"a": "\\u00e9"}\n\n'
 CALL = ToolCall("call-1", "weather", '{"city": "São Paulo 🌧", "days": [1, 2]}')
@@ -306,6 +308,19 @@ class TestJson:
         seamless(await walking.events(walking.job(json_schema={})), self.WHOLE)
         assert second.heard is not None
         assert second.heard.json_schema == {}
+
+
+async def test_leaves_a_line_in_the_log_and_a_number(caplog: pytest.LogCaptureFixture) -> None:
+    walking = fleet()
+    caplog.set_level(logging.INFO, "tierway_server.flow.answer")
+    await answered([Speaker("abcdef", 2), Speaker("abcdef", None)], walking)
+    [line] = caplog.records
+    told = (line.message, line.deployment, line.by, line.text_characters)  # type: ignore[attr-defined]
+    assert told == ("taken over", "nano@nano", "fast@fast", 2)
+    assert walking.counted(semconv.TAKEOVERS, model="nano", reason="ENGINE_LOST") == 1
+    assert walking.counted(semconv.FALLBACKS, model="nano", reason="ENGINE_LOST") == 0
+    assert walking.counted(semconv.ANSWERS, model="fast") == 1
+    assert [walking.counted(semconv.TOKENS, model=name, direction="output") for name in ("nano", "fast")] == [2, 4]
 
 
 async def test_who_fails_before_its_part_is_told_of_like_any_other() -> None:

@@ -20,6 +20,7 @@ from tierway_server.flow.deployments import Deployments
 from tierway_server.flow.drain import Drain
 from tierway_server.flow.events import Attempt, Delta, Event, Finished, Tried
 from tierway_server.flow.hedging import Hedges
+from tierway_server.flow.holds import Holds
 from tierway_server.flow.job import Job
 from tierway_server.flow.limits import Limits
 from tierway_server.flow.queues import Queues
@@ -76,7 +77,8 @@ class Walking:
         )
         limits, budgets = Limits(self.table, self.state, self.metrics), Budgets(self.table, self.state, self.metrics)
         queues = Queues(self.table, self.state, self.deployments, config.queue, config.queue_sizes, self.metrics)
-        self.admission = Admission(self.table, self.state, self.deployments, queues, limits, budgets, Prefixes())
+        holds = Holds(self.table, self.state)
+        self.admission = Admission(self.table, self.state, self.deployments, queues, limits, budgets, Prefixes(), holds)
         self.drain = Drain()
         self.hedges = Hedges(config.hedging, len(self.table.deployments), self.metrics)
         retries = Retries(config.retries, self.metrics, draw)

@@ -11,13 +11,18 @@ from tierway_server.shared.keeper import Keeper, Timing
 
 USD = 10**12
 BUDGET, LIMIT, DEPLOYMENT = 0, 0, 0
+PROVIDER_LIMIT = 1
+SECOND_NS = 10**9
 
 
 def table(*, limit_picousd: int = USD, period_s: float = 0.0, requests: float = 10.0, burst: int = 10) -> Table:
     breaker = BreakerSpec(min_requests=2, error_share=0.5, window_s=10, open_s=0.5, probes=1)
     return make_table(
         make_model("m", 1, deployments=(make_deployment("m@p", breaker=breaker),)),
-        limits=(LimitSpec(name="l", requests=requests, period_s=1.0, burst=burst),),
+        limits=(
+            LimitSpec(name="l", requests=requests, period_s=1.0, burst=burst),
+            LimitSpec(name="provider:p", requests=1e9, period_s=1.0, burst=10**9, provider="p"),
+        ),
         budgets=(BudgetSpec(name="b", limit_picousd=limit_picousd, period_s=period_s),),
     )
 

@@ -120,7 +120,13 @@ async def test_keys_that_nobody_writes_any_more_go_but_for_money_without_a_perio
         with server.client() as client:
             ttls = {key: client.ttl(key) for key in client.scan_iter()}
     assert ttls.pop("{test}:budget:b") == -1
-    assert sorted(ttls) == ["{test}:breakers", "{test}:limit:l", "{test}:replicas", "{test}:usage"]
+    assert sorted(ttls) == [
+        "{test}:breakers",
+        "{test}:limit:l",
+        "{test}:limit:provider:p",
+        "{test}:replicas",
+        "{test}:usage",
+    ]
     assert all(0 < ttl <= 86_400 for ttl in ttls.values())
 
 

@@ -1,7 +1,12 @@
 import asyncio
 
+import pytest
+
 from tests.shared.redis_server import RedisServer
-from tests.shared.replicas import LIMIT, Replica, replicas, table
+from tests.shared.replicas import LIMIT, PROVIDER_LIMIT, SECOND_NS, Replica, replicas, table
+from tierway_core import Sharing
+from tierway_core.grants import new_state
+from tierway_server.shared.limits import Limits
 
 RATE, BURST = 50.0, 10
 
@@ -100,3 +105,47 @@ async def test_a_server_that_forgot_is_not_told_of_old_takes_again(server: Redis
             while not (await one.keeper.round() and await other.keeper.round()):
                 pass
         assert take_all(other) == 5
+
+
+async def test_what_one_holds_all_hold(server: RedisServer):
+    async with replicas(server.url, table(), 2) as [one, other]:
+        one.state.hold(PROVIDER_LIMIT, one.now_ns + 100 * SECOND_NS)
+        for replica in (one, other):
+            await replica.answered_round()
+        assert 90 * SECOND_NS < other.state.wait_ns(PROVIDER_LIMIT, other.now_ns) <= 101 * SECOND_NS
+        assert other.state.wait_ns(LIMIT, other.now_ns) == 0
+
+
+async def test_a_hold_outlives_the_loss_of_redis_and_its_return(server: RedisServer):
+    async with replicas(server.url, table(), 3) as [one, *_]:
+        await one.answered_round()
+        one.state.hold(PROVIDER_LIMIT, one.now_ns + 100 * SECOND_NS)
+        server.kill()
+        while not one.keeper.is_lost:
+            await one.keeper.round()
+        server.start()
+        await one.answered_round()
+        assert one.state.wait_ns(PROVIDER_LIMIT, one.now_ns) > 50 * SECOND_NS
+
+
+def test_a_hold_is_told_once():
+    """Or each round would add the time of its way to it."""
+    state = new_state(table())
+    limits = Limits(table(), Sharing(state), None)
+
+    def round_(now_ns: int, heard_ns: int) -> int:
+        """What was told, as the last argument of the script; what was heard is where Redis has the limit."""
+        held_ns = int(limits.tell(now_ns)[PROVIDER_LIMIT].arguments[-1])
+        limits.hear([[0], [heard_ns]], now_ns, replicas=2)
+        return held_ns
+
+    assert round_(1 * SECOND_NS, 0) == 0
+    state.hold(PROVIDER_LIMIT, 100 * SECOND_NS)
+    told_ns = round_(2 * SECOND_NS, 98 * SECOND_NS)
+    assert told_ns == pytest.approx(99 * SECOND_NS, abs=10)  # and the burst of a second on top
+    late_ns = SECOND_NS // 10
+    assert [round_(second * SECOND_NS, told_ns - (second - 2) * SECOND_NS + late_ns) for second in range(3, 9)] == [
+        0
+    ] * 6
+    state.hold(PROVIDER_LIMIT, 200 * SECOND_NS)
+    assert round_(9 * SECOND_NS, 0) > 190 * SECOND_NS

@@ -12,9 +12,11 @@ from tierway_server.config.engines import EMBEDDED, EngineConfig, RestartConfig
 from tierway_server.config.escalation import EscalationConfig
 from tierway_server.config.loader import default_path, load, parse, redacted
 from tierway_server.config.model import Config
-from tierway_server.config.models import ENGINE_PROVIDER, DeploymentConfig, ModelConfig, ProviderConfig
+from tierway_server.config.models import ENGINE_PROVIDER, DeploymentConfig, ModelConfig
 from tierway_server.config.price import PriceConfig
 from tierway_server.config.problems import ConfigError, Problem
+from tierway_server.config.provider_kinds import PREFILL, FeatureName
+from tierway_server.config.providers import ProviderConfig
 from tierway_server.config.queue import QueueConfig
 from tierway_server.config.references import ReferenceUnresolvedError, resolve_secret, resolve_weights
 from tierway_server.config.routing import (
@@ -32,6 +34,7 @@ from tierway_server.config.table import build_table, chains
 __all__ = [
     "EMBEDDED",
     "ENGINE_PROVIDER",
+    "PREFILL",
     "Address",
     "CacheConfig",
     "ClassifierConfig",
@@ -42,6 +45,7 @@ __all__ = [
     "EngineConfig",
     "EscalationConfig",
     "ExpectedOutputConfig",
+    "FeatureName",
     "FloorsConfig",
     "GovernanceConfig",
     "HedgingConfig",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from tierway_server.config.models import ENGINE_PROVIDER, UNNAMED, default_deployment_name
+from tierway_server.config.policy_specs import provider_limit
 from tierway_server.config.policycheck import Finding, check_names, mapping, mappings
 from tierway_server.config.problems import Location, path_of, quoted
 from tierway_server.config.suggest import did_you_mean
@@ -24,6 +25,12 @@ def cross_check(document: Mapping[str, object]) -> Iterator[Finding]:
             ("providers", ENGINE_PROVIDER),
             f'"{ENGINE_PROVIDER}" is the provider of the engines of this process: choose another name',
         )
+    for provider in providers:
+        if provider_limit(provider) in mapping(document.get("limits")):
+            yield (
+                ("limits", provider_limit(provider)),
+                f"is the name of the limit that stands for provider {quoted(provider)}: choose another",
+            )
     if "models" not in document or document["models"] == []:
         yield ("models",), "must have at least one model"
     yield from _duplicates((location, model.get("name")) for location, model in models)

@@ -8,8 +8,9 @@ from tierway_server.config.answering import HedgingConfig, RetriesConfig
 from tierway_server.config.cache import CacheConfig
 from tierway_server.config.engines import EngineConfig
 from tierway_server.config.escalation import EscalationConfig
-from tierway_server.config.models import DeploymentConfig, ModelConfig, ProviderConfig
+from tierway_server.config.models import DeploymentConfig, ModelConfig
 from tierway_server.config.policy import BreakerConfig, BudgetConfig, RateLimitConfig, TenantConfig
+from tierway_server.config.providers import ProviderConfig
 from tierway_server.config.queue import QueueConfig
 from tierway_server.config.routing import RoutingConfig
 from tierway_server.config.section import Items, Name, Section

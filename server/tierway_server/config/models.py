@@ -1,17 +1,17 @@
-"""The sections `providers` and `models`: who answers, where, and at which price."""
+"""The section `models`: who answers, where, and at which price."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from typing import Annotated, Any
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from tierway_server.config.policy import DeploymentBreakerConfig
 from tierway_server.config.price import PriceConfig
-from tierway_server.config.references import check_secret
+from tierway_server.config.provider_kinds import LACKS, FeatureName
+from tierway_server.config.providers import ProviderConfig, check_features, check_parameters
 from tierway_server.config.section import NAME_PATTERN, Items, Name, Score, Seconds, Section, Tier
 
 ENGINE_PROVIDER = "vllm"
@@ -20,46 +20,8 @@ ENGINE_PROVIDER = "vllm"
 UNNAMED = "unnamed"
 """What a deployment is called while its model, engine or provider has no proper name to call it after."""
 
-_NO_BASE_URL = 'must be an "http:" or "https:" address'
-
 _Ability = Annotated[float, Field(ge=-10, le=10)]
 _Context = Annotated[int, Field(ge=16, le=16_777_216)]
-
-
-class ProviderConfig(Section):
-    """A remote service that runs models. Answers from a later version on: today its deployments are listed as unavailable."""
-
-    kind: Literal["openai"]
-    """The API that it speaks: `openai` for anything compatible with OpenAI's."""
-
-    base_url: str
-    """Where the API begins, `http:` or `https:`, with its version: `https://api.groq.com/openai/v1`."""
-
-    api_key: str | None = None
-    """Where the key is: `env:NAME` or `file:PATH`, never the key itself. Default: the service asks for none."""
-
-    availability: Score = 0.99
-    """Expected share of the time that it answers, 0 to 1: what `tierway config report` computes with."""
-
-    @field_validator("base_url")
-    @classmethod
-    def _is_base_url(cls, value: str) -> str:
-        # The text is not told: it may hold a password.
-        try:
-            url = urlsplit(value)
-            is_whole = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
-        except ValueError:
-            raise ValueError(_NO_BASE_URL) from None
-        if not is_whole or any(character.isspace() for character in value):
-            raise ValueError(_NO_BASE_URL)
-        if "@" in url.netloc or url.query or url.fragment:
-            raise ValueError("must have no user, query or fragment")
-        return value
-
-    @field_validator("api_key")
-    @classmethod
-    def _is_reference(cls, value: str | None) -> str | None:
-        return None if value is None else check_secret(value)
 
 
 class DeploymentConfig(Section):
@@ -101,6 +63,30 @@ class DeploymentConfig(Section):
     breaker: DeploymentBreakerConfig | None = None
     """What differs from the section `breaker`."""
 
+    lacks: Items[FeatureName] = ()
+    """What this model cannot do there beyond what the provider cannot: requests that need it go elsewhere. With `provider` only."""
+
+    can: Items[FeatureName] = ()
+    """What it can do there although the provider cannot. With `provider` only."""
+
+    parameters: Mapping[str, Any] = {}
+    """Added to each request as they are, such as `reasoning_effort: low`. With `provider` only."""
+
+    def lacked_at(self, provider: ProviderConfig) -> frozenset[FeatureName]:
+        """What it cannot do, running at `provider`: the kind's word, then the provider's, then its own."""
+        at_provider = (LACKS[provider.kind] | set(provider.lacks)) - set(provider.can)
+        return frozenset((at_provider | set(self.lacks)) - set(self.can))
+
+    @field_validator("can")
+    @classmethod
+    def _contradict_nothing(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        return check_features(value, info)
+
+    @field_validator("parameters")
+    @classmethod
+    def _are_parameters(cls, value: Mapping[str, Any]) -> Mapping[str, Any]:
+        return check_parameters(value)
+
     @model_validator(mode="after")
     def _runs_somewhere(self) -> DeploymentConfig:
         if (self.engine is None) == (self.provider is None):
@@ -109,6 +95,8 @@ class DeploymentConfig(Section):
             raise ValueError('must state "model", what the provider calls it')
         if self.engine is not None and self.model is not None:
             raise ValueError('must have no "model": an engine has only its own')
+        if self.engine is not None and (self.lacks or self.can or self.parameters):
+            raise ValueError('must have none of "lacks", "can" and "parameters": they are for providers')
         return self
 
 

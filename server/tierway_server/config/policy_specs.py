@@ -24,6 +24,12 @@ from tierway_server.config.policy import (
 )
 from tierway_server.config.steering import ExperimentConfig, RuleConfig
 
+PROVIDER_LIMITS = "provider:"
+"""What the names of these limits begin with, and of no others where they would be the same."""
+
+_AT_ONCE = 1_000_000_000
+"""One request a nanosecond, and a second's worth at once: more than there can be."""
+
 
 def breaker_spec(common: BreakerConfig, own: DeploymentBreakerConfig | None) -> BreakerSpec | None:
     """Return the breaker of a deployment; None where it has none."""
@@ -44,6 +50,16 @@ def limit_spec(name: str, limit: RateLimitConfig) -> LimitSpec:
     """Return a rate limit."""
     burst = math.ceil(limit.requests) if limit.burst is None else limit.burst
     return LimitSpec(name=name, requests=limit.requests, period_s=limit.period_s, burst=burst)
+
+
+def provider_limit_spec(provider: str) -> LimitSpec:
+    """Return the limit that is held while a provider asks to be left alone, and lets everything through otherwise."""
+    return LimitSpec(name=provider_limit(provider), requests=1e9, period_s=1.0, burst=_AT_ONCE, provider=provider)
+
+
+def provider_limit(provider: str) -> str:
+    """Return the name of that limit."""
+    return PROVIDER_LIMITS + provider
 
 
 def budget_spec(name: str, budget: BudgetConfig) -> BudgetSpec:

@@ -14,8 +14,8 @@ class SharedStateConfig(Section):
     """Breakers, limits, budgets and usage, shared with other replicas through Redis. Replicas that share have the same configuration."""
 
     redis: str
-    """Where the URL of Redis stands, which may hold a password: `env:NAME` or `file:PATH`. The URL is `redis://`, `rediss://` (TLS)
-    or `unix://`."""
+    """Where the URL of Redis stands, which may hold a password: `env:NAME`, `file:PATH` or `vault:PATH#KEY`. The URL is `redis://`,
+    `rediss://` (TLS) or `unix://`."""
 
     namespace: Annotated[str, StringConstraints(pattern=NAME_PATTERN)] = "tierway"
     """What all keys in Redis begin with. Replicas with the same one share."""

@@ -17,11 +17,14 @@ from tierway_server.config.policy_specs import (
     budget_spec,
     experiment_spec,
     limit_spec,
+    provider_limit,
+    provider_limit_spec,
     rule_spec,
     tenant_spec,
 )
 from tierway_server.config.price import picousd_per_token
 from tierway_server.config.problems import ConfigError, Problem, path_of
+from tierway_server.config.provider_kinds import PREFILL
 from tierway_server.config.routing import ExpectedOutputConfig, FloorsConfig
 
 _ABILITY = {1: -1.5, 2: 0.0, 3: 1.0, 4: 1.8, 5: 2.4}
@@ -102,10 +105,20 @@ def _deployment(config: Config, model: ModelConfig, deployment: DeploymentConfig
         region=deployment.region or "",
         weight=deployment.weight,
         availability=deployment.availability,
-        limits=deployment.limits,
+        limits=deployment.limits + (() if deployment.provider is None else (provider_limit(deployment.provider),)),
         breaker=breaker_spec(config.breaker, deployment.breaker),
-        lacks=Feature(0) if deployment.engine is None else engine_lacks(config.engines[deployment.engine]),
+        lacks=_lacks(config, deployment),
     )
+
+
+def _lacks(config: Config, deployment: DeploymentConfig) -> Feature:
+    if deployment.provider is None:
+        assert deployment.engine is not None
+        return engine_lacks(config.engines[deployment.engine])
+    lacks = Feature(0)
+    for name in deployment.lacked_at(config.providers[deployment.provider]) - {PREFILL}:
+        lacks |= Feature[name.upper()]
+    return lacks
 
 
 def engine_lacks(engine: EngineConfig) -> Feature:
@@ -130,7 +143,10 @@ def _routing(config: Config) -> RoutingSpec:
         cost_quality=routing.cost_quality,
         strategy=routing.strategy or "",
         prefix_s=routing.prefix_s,
-        limits=tuple(limit_spec(name, limit) for name, limit in config.limits.items()),
+        limits=(
+            *(limit_spec(name, limit) for name, limit in config.limits.items()),
+            *map(provider_limit_spec, config.providers),
+        ),
         budgets=tuple(budget_spec(name, budget) for name, budget in config.budgets.items()),
         agent_budgets=dict(routing.agent_budgets),
         tenants=tuple(tenant_spec(name, tenant) for name, tenant in config.tenants.items()),

@@ -20,10 +20,12 @@ from tierway_server.errors import (
     InternalError,
     NotReadyError,
     ProviderError,
+    ProviderOverloadedError,
     TierwayError,
 )
 from tierway_server.flow.budgets import Budgets
 from tierway_server.flow.deployments import Deployments
+from tierway_server.flow.holds import Holds
 from tierway_server.flow.limits import Limits
 from tierway_server.flow.priority import Priority
 from tierway_server.flow.queues import Queues
@@ -46,6 +48,7 @@ class Admission:
         limits: Limits,
         budgets: Budgets,
         prefixes: Prefixes,
+        holds: Holds,
         clock: Callable[[], float] = time.perf_counter,
         now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
@@ -56,6 +59,7 @@ class Admission:
         self._limits = limits
         self._budgets = budgets
         self._prefixes = prefixes
+        self._holds = holds
         self._clock = clock
         self._now_ns = now_ns
 
@@ -86,6 +90,7 @@ class Admission:
             QueueFullError: it has no place, and a wait for one is not allowed, not worth it, or was in vain.
             BudgetExhaustedError: a hard budget has no room.
             RateLimitedError: one of its limits has none.
+            ProviderOverloadedError: its provider asks to be left alone.
 
         """
         deployment = self._table.deployments[index]
@@ -113,6 +118,8 @@ class Admission:
                 # An engine that is gone has left the decision already, and comes back healthy: its breaker is not for that.
                 if tried is not None and self._deployments.backend(index) is backend:
                     tried.failed = isinstance(failure, EngineLostError | ProviderError | InternalError)
+                if tried is not None and isinstance(failure, ProviderOverloadedError) and failure.retry_after_s:
+                    self._holds.hold(deployment.spec.provider, failure.retry_after_s)
                 raise
             except asyncio.CancelledError:
                 # Who leaves says nothing of the deployment; who waited for its first token until the time was over does.

@@ -48,7 +48,6 @@ _UNROUTABLE: dict[UnroutableKind, type[TierwayError]] = {
     UnroutableKind.NO_CANDIDATE: UnsatisfiableError,
     UnroutableKind.CONTEXT_TOO_LONG: ContextTooLongError,
     UnroutableKind.TENANT_RESTRICTED: TenantRestrictedError,
-    UnroutableKind.DEADLINE_TOO_SHORT: DeadlineTooShortError,
 }
 _RETRY_AFTER_S = 1.0
 
@@ -169,6 +168,13 @@ class Decider:
             case UnroutableKind.BUDGET_EXHAUSTED:
                 paying = self._table.budgets_of(self._table.tenant(request.tenant), request.agent)
                 return self._budgets.refusal(self._budgets.scarcest(paying))
+            case UnroutableKind.DEADLINE_TOO_SHORT:
+                assert refused.predicted_s is not None
+                predicted, deadline = f"{refused.predicted_s:.3g}", f"{request.deadline_s:.3g}"
+                return DeadlineTooShortError(
+                    f"{refused.message}, but in {predicted} s",
+                    metadata={"predicted_seconds": predicted, "deadline_seconds": deadline},
+                )
             case kind:
                 return _UNROUTABLE[kind](refused.message, field=refused.field)
 

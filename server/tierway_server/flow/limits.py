@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from tierway_core import State, Table
-from tierway_server.errors import RateLimitedError
+from tierway_server.errors import ProviderOverloadedError, RateLimitedError
 from tierway_server.telemetry.metrics import Metrics
 
 _NS = 1e-9
@@ -18,7 +18,7 @@ class Limits:
     def __init__(
         self, table: Table, state: State, metrics: Metrics, now_ns: Callable[[], int] = time.monotonic_ns
     ) -> None:
-        self._names = [limit.name for limit in table.limits]
+        self._limits = table.limits
         self._state = state
         self._metrics = metrics
         self._now_ns = now_ns
@@ -28,6 +28,7 @@ class Limits:
 
         Raises:
             RateLimitedError: one has no room; nothing was taken.
+            ProviderOverloadedError: likewise, and it is a provider that asks to be left alone.
 
         """
         now_ns = self._now_ns()
@@ -38,7 +39,7 @@ class Limits:
                     self._state.give_back(taken)
                 raise self._refusal(limit, wait_ns)
 
-    def refusal(self, drawn: Iterable[Sequence[int]]) -> RateLimitedError | None:
+    def refusal(self, drawn: Iterable[Sequence[int]]) -> RateLimitedError | ProviderOverloadedError | None:
         """Why none of several deployments may be asked now, given what each draws on; None when one of them may again."""
         now_ns = self._now_ns()
         # A deployment waits for the slowest of its limits, the request for the first of the deployments.
@@ -48,8 +49,14 @@ class Limits:
         wait_ns, limit = min(waits, default=(0, 0))
         return self._refusal(limit, wait_ns) if wait_ns else None
 
-    def _refusal(self, limit: int, wait_ns: int) -> RateLimitedError:
-        name, wait_s = self._names[limit], wait_ns * _NS
+    def _refusal(self, limit: int, wait_ns: int) -> RateLimitedError | ProviderOverloadedError:
+        name, provider, wait_s = self._limits[limit].name, self._limits[limit].provider, wait_ns * _NS
+        if provider:
+            return ProviderOverloadedError(
+                f"provider {provider} asks to be left alone for {wait_s:.3g} s more",
+                metadata={"provider": provider},
+                retry_after_s=wait_s,
+            )
         self._metrics.limit_refused(name)
         return RateLimitedError(
             f"the rate limit {name} has no room for {wait_s:.3g} s", metadata={"limit": name}, retry_after_s=wait_s

@@ -73,7 +73,7 @@ class Queues:
         for together, backend in deployments.sharing():
             places = Places(state, together, backend.capacity, sizes[together[0]], shares)
             self._places |= dict.fromkeys(together, places)
-        metrics.queues(self._depths)
+        metrics.queues(self.depths)
 
     def of(self, index: int) -> Places:
         """The places of the backend of a deployment that has one."""
@@ -151,7 +151,7 @@ class Queues:
             for other in behind
         )
 
-    def _depths(self) -> Iterator[tuple[str, str, int]]:
+    def depths(self) -> Iterator[tuple[str, str, int]]:
         """How many wait, by deployment and lane."""
         for index, places in self._places.items():
             name = self._table.deployments[index].spec.name

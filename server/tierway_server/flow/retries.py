@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from tierway_server.config import RetriesConfig
-from tierway_server.errors import TierwayError
+from tierway_server.errors import ProviderOverloadedError, TierwayError
 from tierway_server.flow.allowance import Allowance
 from tierway_server.flow.failures import is_transient
 from tierway_server.telemetry.metrics import Metrics
@@ -71,7 +71,8 @@ class Retries:
         most_s = _MOST_WAITED * left_s
         if others_follow:
             most_s = min(most_s, self._config.max_wait_s)
-        asked_s = failure.retry_after_s or 0.0
+        # Who is overloaded asks for a while. What other failures tell the caller of it is a guess of ours, and nothing to wait for here.
+        asked_s = (failure.retry_after_s or 0.0) if isinstance(failure, ProviderOverloadedError) else 0.0
         if asked_s + wait_s > most_s:
             return None
         if not self._allowance.take():

@@ -67,11 +67,12 @@ class Standing:
         return [self._deployment(deployment) for deployment in self._table.deployments]
 
     def limits(self) -> list[LimitStanding]:
-        """Each rate limit, in the order of the table."""
+        """Each rate limit of the operator's, in the order of the table."""
         now_ns = self._now_ns()
         return [
             LimitStanding(name=limit.name, wait_s=self._state.wait_ns(index, now_ns) * _NS)
             for index, limit in enumerate(self._table.limits)
+            if not limit.provider
         ]
 
     def budgets(self) -> list[BudgetStanding]:

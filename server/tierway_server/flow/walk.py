@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from tierway_core import Deployment, Feature, Table
@@ -51,7 +51,7 @@ class Walk:
         self._first_model = ""
         self._runs = 0
         self._attempts: list[Attempt] = []
-        self._told = 0
+        self._told = 0  # one more than the attempts, once it was told that it has started
         self._paid: list[tuple[str, Usage, int]] = []
         self._failures: list[TierwayError] = []
 
@@ -119,15 +119,15 @@ class Walk:
         self.ahead.remove(run.deployment.index)
         self.waited_s = ()
 
-    def news(self) -> Iterator[Event]:
+    def news(self) -> Sequence[Event]:
         """What the caller has not been told of the way: nothing before somebody was admitted."""
-        if not self.has_started:
-            return
+        if not self.has_started or self._told > len(self._attempts):
+            return ()
+        untold: list[Event] = [Tried(attempt) for attempt in self._attempts[max(0, self._told - 1) :]]
         if self._told == 0:
-            yield Started(self.job.decision)
-        for attempt in self._attempts[max(0, self._told - 1) :]:
-            yield Tried(attempt)
+            untold.insert(0, Started(self.job.decision))
         self._told = 1 + len(self._attempts)
+        return untold
 
     def failure(self, latest: TierwayError) -> TierwayError:
         """What the caller sees when nobody follows.

@@ -28,6 +28,7 @@ from tierway_core.grants import new_state, state_bytes
 from tierway_server import banner
 from tierway_server.backends.engines import remote_engines
 from tierway_server.backends.hop import Count as CountEngines
+from tierway_server.backends.remote_models import RemoteModels
 from tierway_server.config import Address, Config, build_table, parse_address, redacted, unavailable_reason
 from tierway_server.deciding import start_deciding
 from tierway_server.flow.deployments import Deployments
@@ -88,7 +89,14 @@ class Supervisor:
         """Whether there is a calibration that SIGHUP could load."""
         reasons = [unavailable_reason(config, deployment, environ) for _, deployment in config.deployments]
         self.engines = remote_engines(config, reasons, host_socket(self._socket))
-        self.deployments = Deployments(self.table, self.state, self.engines.by_deployment, dict(enumerate(reasons)))
+        # Front ends ask remote models themselves; which of them are there is found out here, for all.
+        self.remote = RemoteModels(config, reasons, environ, answers=False)
+        self.deployments = Deployments(
+            self.table,
+            self.state,
+            {**self.engines.by_deployment, **self.remote.by_deployment},
+            dict(enumerate(reasons)),
+        )
         self.addresses: dict[str, Address] = {}
         """What the server listens on, by `grpc`, `admin` and `http`; known after `listen`."""
         self._holders: list[socket.socket] = []
@@ -175,6 +183,7 @@ class Supervisor:
         await control.listen()
         http = asyncio.create_task(self._http.run_until_stopped(), name="http")
         watching = [asyncio.create_task(engine.run(), name=f"engine {engine.name}") for engine in self.engines.all]
+        watching.append(asyncio.create_task(self.remote.run(), name="remote models"))
         watching += [asyncio.create_task(self._greet()), asyncio.create_task(self._keep_counting())]
         if self.keeper is not None:
             watching.append(asyncio.create_task(self.keeper.run(), name="shared state"))
@@ -273,7 +282,7 @@ class Supervisor:
 
     async def _greet(self) -> None:
         await self.serves.wait()
-        while not self.engines.have_settled:
+        while not (self.engines.have_settled and self.remote.have_settled):
             await self.deployments.changed()
         sys.stdout.write(banner.text(self.addresses, self.table, self.deployments.availabilities))
         sys.stdout.flush()

@@ -62,6 +62,13 @@ def test_provider_cannot_take_the_name_of_the_engines(small, problems):
     ]
 
 
+def test_limit_cannot_take_the_name_of_a_providers_own(small, problems):
+    small["limits"] = {"provider:groq": {"requests": 1}, "provider:other": {"requests": 1}}
+    assert problems(small) == [
+        'limits["provider:groq"]: is the name of the limit that stands for provider "groq": choose another'
+    ]
+
+
 def test_deployment_cannot_hold_more_than_its_engine(small, problems):
     small["models"][0]["deployments"][0]["context_tokens"] = 4096
     assert problems(small) == [

@@ -171,7 +171,7 @@ def test_conditions_of_the_classifier_need_it(granting, problems):
 
 def test_the_policy_reaches_the_table(granting):
     table = build_table(parse(granting))
-    groq, free = table.limits
+    groq, free, provider = table.limits
     assert (groq.name, groq.requests, groq.period_s, groq.burst) == ("groq-rpm", 30, 60, 30)
     assert (free.requests, free.period_s, free.burst) == (0.5, 1, 4)
     pool, tiny = table.budgets
@@ -193,7 +193,8 @@ def test_the_policy_reaches_the_table(granting):
         [("up", 0.1, 0.8)],
     )
     large = table.deployments[1]
-    assert (large.spec.region, large.spec.weight, large.limits) == ("eu", 2.5, (0,))
+    assert (large.spec.region, large.spec.weight, large.limits) == ("eu", 2.5, (0, 2))
+    assert (provider.name, provider.provider) == ("provider:groq", "groq")
 
 
 def test_a_limit_without_a_burst_lets_a_period_s_requests_come_at_once(granting):

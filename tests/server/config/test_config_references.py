@@ -23,11 +23,25 @@ def test_provider_whose_key_file_is_missing_says_which(small, tmp_path):
 
 
 @pytest.mark.parametrize("has_key", [True, False])
-def test_provider_with_all_it_needs_is_not_served_yet(has_key, small):
+def test_provider_with_all_it_needs_has_nothing_static_in_its_way(has_key, small):
     if not has_key:
         del small["providers"]["groq"]["api_key"]
     environ = {"GROQ_API_KEY": "hunter2"} if has_key else {}
-    assert reason(small, 1, environ) == "remote providers are not served by this version"
+    assert reason(small, 1, environ) == ""
+
+
+@pytest.mark.parametrize("kind", ["openai", "groq", "openrouter", "gemini", "xai"])
+def test_service_that_lets_nobody_in_without_a_key_needs_one_at_its_own_address(kind, small):
+    small["providers"]["groq"] = {"kind": kind}
+    assert reason(small, 1, {}) == "no credential: the provider states no api_key"
+    small["providers"]["groq"]["base_url"] = "http://gateway.internal/v1"
+    assert reason(small, 1, {}) == ""
+
+
+@pytest.mark.parametrize("kind", ["ollama", "llamacpp", "vllm"])
+def test_server_of_one_s_own_needs_no_key(kind, small):
+    small["providers"]["groq"] = {"kind": kind}
+    assert reason(small, 1, {}) == ""
 
 
 def test_engine_whose_variable_is_unset_says_which(small):

@@ -14,7 +14,7 @@ def put(document, path, value):
 
 PRICE = ("models", 0, "price_usd_per_million_tokens")
 ADDRESS = 'must be "host:port", such as "127.0.0.1:50051"'
-SECRET = 'must be a reference, "env:NAME" or "file:PATH", never the secret itself'
+SECRET = 'must be a reference, "env:NAME", "file:PATH" or "vault:PATH#KEY", never the secret itself'
 
 CASES = [
     (("servr",), {}, 'servr: unknown key; did you mean "server"?'),
@@ -35,7 +35,7 @@ CASES = [
     (
         ("providers", "groq", "url"),
         "x",
-        'providers.groq.url: unknown key; there is "api_key", "availability", "base_url", "kind"',
+        "providers.groq.url: unknown key",
     ),
     (("server",), None, "server: must be a mapping, not empty"),
     (("server",), [], "server: must be a mapping, not a list"),
@@ -104,7 +104,40 @@ CASES = [
         0.5,
         "engines.tiny.restart.max_backoff_s: must be at least initial_backoff_s, which is 1",
     ),
-    (("providers", "groq", "kind"), "soap", 'providers.groq.kind: must be "openai"'),
+    (
+        ("providers", "groq", "kind"),
+        "soap",
+        'providers.groq.kind: must be one of "openai", "azure", "groq", "openrouter", "gemini", "xai", "ollama", "llamacpp" or "vllm"',
+    ),
+    (("providers", "groq", "kind"), "azure", 'providers.groq: of kind "azure" must state "base_url" and "api_version"'),
+    (
+        ("providers", "groq", "api_version"),
+        "2024-10-21",
+        'providers.groq: must have no "api_version": only kind "azure" has one',
+    ),
+    (("providers", "groq", "max_in_flight"), 0, "providers.groq.max_in_flight: must be at least 1"),
+    (("providers", "groq", "max_connections"), 0, "providers.groq.max_connections: must be at least 1"),
+    (("providers", "groq", "idle_timeout_s"), 0, "providers.groq.idle_timeout_s: must be above 0"),
+    (
+        ("providers", "groq", "headers"),
+        {"Authorization": "hunter2"},
+        'providers.groq.headers: must not state "Authorization"',
+    ),
+    (
+        ("providers", "groq", "headers"),
+        {"X-Title": "a\r\nb: c"},
+        "providers.groq.headers: must be names and values of HTTP header fields, in ASCII",
+    ),
+    (
+        ("models", 1, "deployments", 0, "parameters"),
+        {"stream": False},
+        'models[1].deployments[0].parameters: must not state "stream"',
+    ),
+    (
+        ("models", 0, "deployments", 0, "lacks"),
+        ["seed"],
+        'models[0].deployments[0]: must have none of "lacks", "can" and "parameters": they are for providers',
+    ),
     (
         ("providers", "groq", "base_url"),
         "api.groq.com",
@@ -122,6 +155,8 @@ CASES = [
     ),
     (("providers", "groq", "api_key"), "gsk_hunter2", f"providers.groq.api_key: {SECRET}"),
     (("providers", "groq", "api_key"), "env:gsk-hunter2", f"providers.groq.api_key: {SECRET}"),
+    (("providers", "groq", "api_key"), "vault:hunter2", f"providers.groq.api_key: {SECRET}"),
+    (("providers", "groq", "api_key"), "vault:hunter2?#key", f"providers.groq.api_key: {SECRET}"),
     (("models",), [], "models: must have at least one model"),
     (("models", 0), "small", "models[0]: must be a mapping, not text"),
     (("models", 0, "tier"), 6, "models[0].tier: must be at most 5"),

@@ -39,14 +39,21 @@ def test_engine_bounds_the_context_and_tier_sets_the_latency(small):
     assert (second.provider, second.context_tokens, second.expected_latency_s) == ("groq", 32768, 0.2)
 
 
-def test_an_engine_lacks_what_it_cannot_read_and_a_provider_nothing_by_itself(small):
+def test_an_engine_lacks_what_it_cannot_read_and_a_provider_what_its_kind_does(small):
     engine, provider = (each.spec.lacks for each in build_table(parse(small)).deployments)
     assert (
         engine == Feature.IMAGE_DATA | Feature.IMAGE_URI | Feature.TOOLS | Feature.TOOL_CHOICE | Feature.PARALLEL_TOOLS
     )
-    assert provider == Feature(0)
+    assert provider == Feature.TOP_K | Feature.MANY_STOPS
     small["engines"]["tiny"] |= {"tool_parser": "hermes"}
     assert build_table(parse(small)).deployments[0].spec.lacks == Feature.IMAGE_DATA | Feature.IMAGE_URI
+
+
+def test_what_a_kind_lacks_is_corrected_by_the_provider_and_then_by_the_deployment(small):
+    small["providers"]["groq"] |= {"lacks": ["seed", "logprobs"], "can": ["top_k"]}
+    small["models"][1]["deployments"][0] |= {"lacks": ["tools", "prefill"], "can": ["seed"]}
+    [_, provider] = build_table(parse(small)).deployments
+    assert provider.spec.lacks == Feature.MANY_STOPS | Feature.LOGPROBS | Feature.TOOLS
 
 
 def test_deployment_overrides_context_and_latency(small):

@@ -1,0 +1,102 @@
+"""HTTP/2 for the providers' SDKs, over httpx2's own transport, with the one thing it leaves out.
+
+httpcore2 forgets a stream that nobody reads any more without a word to the server, which goes on generating, and is paid for it. Here such
+a stream is reset. That takes parts of httpcore2 that are not promised: tests/server/test_http_pool.py says when they are no longer as
+they were.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import suppress
+from typing import Any
+
+import h2.errors
+import h2.exceptions
+import httpcore2
+import httpx2
+
+_KEEP_ALIVE_S = 30.0
+_GONE = (h2.exceptions.ProtocolError, httpcore2.NetworkError, httpcore2.TimeoutException)
+"""What resetting a stream raises that is over already, or whose connection is."""
+
+
+class Http2Transport(httpx2.AsyncHTTPTransport):
+    """One pool of connections that speak HTTP/2 where it is offered. Connects to nothing before the first request."""
+
+    def __init__(self, *, max_connections: int, context: ssl.SSLContext) -> None:
+        """Prepare a pool.
+
+        Args:
+            max_connections: most connections at once; more requests share them, or wait.
+            context: what is trusted.
+
+        """
+        super().__init__(verify=context)
+        self._pool = _Pool(
+            ssl_context=context,
+            max_connections=max_connections,
+            max_keepalive_connections=max_connections,
+            keepalive_expiry=_KEEP_ALIVE_S,
+            http2=True,
+        )
+
+
+class _Pool(httpcore2.AsyncConnectionPool):
+    def create_connection(self, origin: httpcore2.Origin) -> httpcore2.AsyncConnectionInterface:
+        return _Connection(
+            origin=origin, ssl_context=self._ssl_context, keepalive_expiry=self._keepalive_expiry, http2=True
+        )
+
+
+class _Connection(httpcore2.AsyncHTTPConnection):
+    async def handle_async_request(self, request: httpcore2.Request) -> httpcore2.Response:
+        streams: list[int] = []
+
+        async def trace(name: str, info: dict[str, Any]) -> None:
+            if name == "http2.send_request_headers.started":
+                streams.append(info["stream_id"])
+
+        request.extensions["trace"] = trace
+        try:
+            response = await super().handle_async_request(request)
+        except (asyncio.CancelledError, httpcore2.TimeoutException):
+            if streams:
+                await self._reset(streams[-1], request)
+            raise
+        if streams:
+            assert isinstance(response.stream, AsyncIterable)
+            response.stream = _Body(response.stream, self, streams[-1], request)
+        return response
+
+    async def _reset(self, stream: int, request: httpcore2.Request) -> None:
+        connection: Any = self._connection
+        with suppress(*_GONE):
+            connection._h2_state.reset_stream(stream, h2.errors.ErrorCodes.CANCEL)  # noqa: SLF001  # see above
+            await connection._write_outgoing_data(request)  # noqa: SLF001  # see above
+
+
+class _Body:
+    """What comes after the header fields."""
+
+    def __init__(
+        self, stream: AsyncIterable[bytes], connection: _Connection, number: int, request: httpcore2.Request
+    ) -> None:
+        self._stream: Any = stream
+        self._connection = connection
+        self._number = number
+        self._request = request
+        self._is_over = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for data in self._stream:
+            yield data
+        self._is_over = True
+
+    async def aclose(self) -> None:
+        if not self._is_over:
+            self._is_over = True
+            await self._connection._reset(self._number, self._request)  # noqa: SLF001  # of this module
+        await self._stream.aclose()

@@ -1,0 +1,216 @@
+"""What comes of a chat completion, event by event, as a `Chunk`: the one way in."""
+
+from __future__ import annotations
+
+import json
+import secrets
+
+import msgspec
+
+from tierway_core import estimate_tokens
+from tierway_server.backends.base import Chunk, FinishReason, TokenLogprob, ToolCall, Usage
+from tierway_server.backends.openai_events import (
+    CallDelta,
+    Choice,
+    Logprobs,
+    MalformedError,
+    ReportedError,
+    Token,
+    UsageReport,
+    decoded,
+)
+from tierway_server.backends.whole_text import WholeText, encodable
+
+_FINISH = {
+    "stop": FinishReason.STOP,
+    "length": FinishReason.LENGTH,
+    "content_filter": FinishReason.CONTENT_FILTER,
+    "tool_calls": FinishReason.TOOL_CALLS,
+    "function_call": FinishReason.TOOL_CALLS,
+}
+_BROKEN = frozenset({"error", "insufficient_system_resource", "abort"})
+"""Finish reasons of answers that broke off: OpenRouter's, DeepSeek's, vLLM's."""
+
+_TOKEN_CHARACTERS = 32
+"""An event with no more is taken for one token."""
+_TOKEN_BYTES = 64
+_SPARE_BYTES = 65_536
+_TOKEN_PIECES = 8
+"""Into which some services cut a token, at most: single characters."""
+_SPARE_PIECES = 64
+_MOST_CALLS = 128
+
+
+class _Call(msgspec.Struct):
+    """A call of a function while it comes."""
+
+    id: str
+    name: str
+    arguments: list[str]
+
+
+class Answer:
+    """One answer while it comes."""
+
+    def __init__(self, input_tokens: int, max_tokens: int) -> None:
+        """Begin an answer.
+
+        Args:
+            input_tokens: of the prompt, estimated: for services that do not tell.
+            max_tokens: the most that was asked for; a service that sends far more is cut.
+
+        """
+        self.finish_reason: FinishReason | None = None
+        """Why it ended, once that is known."""
+        self.is_done = False
+        """Whether the service said that nothing more comes."""
+        self._input_tokens = input_tokens
+        self._bytes_left = max_tokens * _TOKEN_BYTES + _SPARE_BYTES
+        self._pieces_left = max_tokens * _TOKEN_PIECES + _SPARE_PIECES
+        self._whole = WholeText()
+        self._texts: list[str] = []
+        self._logprobs: list[TokenLogprob] = []
+        self._tokens = 0
+        self._output_tokens = 0
+        self._calls: list[_Call] = []
+        self._places: dict[int, int] = {}
+        self._usage: UsageReport | None = None
+        self._is_refused = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing came but what surrounds an answer."""
+        return not self._output_tokens and not self._calls
+
+    def take(self, payload: bytes) -> None:
+        """Take the next event.
+
+        Raises:
+            MalformedError: it is none.
+            ReportedError: it reports a failure.
+
+        """
+        if payload.startswith(b"[DONE]"):
+            self.is_done = True
+            return
+        event = decoded(payload)
+        if event.error is not None:
+            raise ReportedError(event.error)
+        if event.choices is None and (event.object == "error" or event.message is not None):
+            raise ReportedError(msgspec.json.decode(payload))
+        usage = event.usage or (event.x_groq.usage if event.x_groq else None)
+        if usage is not None:
+            self._usage = usage
+        for choice in event.choices or ():
+            if choice.index == 0:
+                self._choose(choice)
+
+    def chunk(self) -> Chunk | None:
+        """What came since the last call, and is not the end; None when nothing did."""
+        if not self._texts and not self._logprobs:
+            return None
+        chunk = Chunk("".join(self._texts), self._tokens, tuple(self._logprobs))
+        self._texts.clear()
+        self._logprobs.clear()
+        self._tokens = 0
+        return chunk
+
+    def last_chunk(self) -> Chunk:
+        """The end of the answer, with what came since the last chunk."""
+        if rest := self._whole.end():
+            self._texts.append(rest)
+        reason = self.finish_reason or FinishReason.LENGTH
+        calls = tuple(
+            ToolCall(call.id or f"call_{secrets.token_hex(12)}", call.name, encodable("".join(call.arguments)))
+            for call in self._calls
+        )
+        if calls and reason is FinishReason.STOP:
+            reason = FinishReason.TOOL_CALLS  # where a call was demanded, OpenAI calls that a stop
+        if self._is_refused:
+            reason = FinishReason.CONTENT_FILTER
+        return Chunk(
+            "".join(self._texts), self._tokens, tuple(self._logprobs), reason, self._account(), tool_calls=calls
+        )
+
+    def _choose(self, choice: Choice) -> None:
+        delta = choice.delta
+        if delta is not None:
+            if delta.content or delta.refusal:
+                self._is_refused = self._is_refused or bool(delta.refusal)
+                self._say((delta.content or "") + (delta.refusal or ""), choice.logprobs)
+            for call in delta.tool_calls or ():
+                self._call(call)
+        if choice.finish_reason:
+            if choice.finish_reason in _BROKEN:
+                raise ReportedError({"type": "broken"})
+            # Unknown reasons are a service's own ways to say that it had enough.
+            self.finish_reason = _FINISH.get(choice.finish_reason, FinishReason.LENGTH)
+
+    def _say(self, content: str, logprobs: Logprobs | None) -> None:
+        self._spend(len(content))
+        if text := self._whole.take(content):
+            self._texts.append(text)
+        tokens = logprobs.content if logprobs and logprobs.content else ()
+        self._logprobs += map(_logprob, tokens)
+        count = len(tokens) or (1 if len(content) <= _TOKEN_CHARACTERS else estimate_tokens(content))
+        self._tokens += count
+        self._output_tokens += count
+
+    def _call(self, delta: CallDelta) -> None:
+        call = self._calls[self._place(delta)]
+        function = delta.function
+        call.id = call.id or delta.id or ""
+        if function is not None:
+            call.name = call.name or encodable(function.name or "")
+            if (arguments := function.arguments) is not None:
+                text = arguments if isinstance(arguments, str) else json.dumps(arguments)
+                self._spend(len(text))
+                call.arguments.append(text)
+                self._output_tokens += 1 if len(text) <= _TOKEN_CHARACTERS else estimate_tokens(text)
+
+    def _place(self, delta: CallDelta) -> int:
+        """Which call a part belongs to: that of its index; without one a new id begins a new call, and the rest goes to the last."""
+        if delta.index is not None:
+            known = self._places.get(delta.index)
+        else:
+            is_new = delta.id and all(call.id != delta.id for call in self._calls)
+            known = None if is_new or not self._calls else len(self._calls) - 1
+        if known is not None:
+            return known
+        if len(self._calls) == _MOST_CALLS:
+            raise MalformedError("too many calls")
+        self._calls.append(_Call("", "", []))
+        if delta.index is not None:
+            self._places[delta.index] = len(self._calls) - 1
+        return len(self._calls) - 1
+
+    def _spend(self, characters: int) -> None:
+        self._bytes_left -= characters
+        self._pieces_left -= 1
+        if self._bytes_left < 0 or self._pieces_left < 0:
+            # More than was asked for, by any measure: the answer has reached its length.
+            self.finish_reason = FinishReason.LENGTH
+            self.is_done = True
+
+    def _account(self) -> Usage:
+        """What the service says that was read and written, else what is estimated here.
+
+        Where the total is more than prompt and completion together (xAI, Gemini), the rest was thought, and is paid for as output.
+        """
+        usage = self._usage
+        if usage is None or usage.prompt_tokens is None:
+            return Usage(self._input_tokens, 0, self._output_tokens)
+        prompt, completion = usage.prompt_tokens, usage.completion_tokens or 0
+        output = max(completion, (usage.total_tokens or 0) - prompt)
+        prompt_details, details = usage.prompt_tokens_details, usage.completion_tokens_details
+        cached = (prompt_details and prompt_details.cached_tokens) or usage.prompt_cache_hit_tokens or 0
+        reasoning = (details and details.reasoning_tokens) or output - completion
+        return Usage(prompt, min(cached, prompt), output, min(reasoning, output))
+
+
+def _logprob(token: Token) -> TokenLogprob:
+    return TokenLogprob(
+        encodable(token.token),
+        token.logprob,
+        tuple((encodable(other.token), other.logprob) for other in token.top_logprobs or ()),
+    )

@@ -1,0 +1,262 @@
+"""A deployment at a service that speaks OpenAI's chat completions.
+
+Every answer is streamed from the service, also when the caller wants it whole: so its first token is known, a cut loses only the rest, and
+who leaves stops it. The wire is `openai_request.py` on the way out and `openai_answer.py` on the way in; failures are `failures.py`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import httpx2
+import msgspec
+
+from tierway_server.backends import failures
+from tierway_server.backends.base import Availability, Chunk, FinishReason, Generation
+from tierway_server.backends.coalesced import coalesced
+from tierway_server.backends.continuation import asked_to_continue, continued
+from tierway_server.backends.http_pool import HttpPool
+from tierway_server.backends.openai_answer import Answer
+from tierway_server.backends.openai_dialects import Dialect
+from tierway_server.backends.openai_endpoint import Endpoint
+from tierway_server.backends.openai_events import MalformedError, ReportedError
+from tierway_server.backends.openai_request import estimated_input_tokens, request_body
+from tierway_server.backends.rate_limits import exhausted_s
+from tierway_server.backends.sse import EventReader, EventTooLongError
+from tierway_server.config import PREFILL
+from tierway_server.errors import TierwayError
+
+_EVENTS = "text/event-stream"
+_EVENT_BYTES = 4 * 2**20
+_TOKEN_BYTES = 8_192
+"""What a token may take on the wire: with twenty alternatives and their bytes it takes some 3,000."""
+_REPORT_BYTES = 65_536
+_REPORT_S = 2.0
+_ACCOUNT_S = 2.0
+"""How long an answer that has ended waits for its account."""
+_LEAVE_S = 0.1
+"""How long the end of a stream may take after its last event, so that the connection can be used again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteModel:
+    """What a deployment of a provider is."""
+
+    provider: str
+    """The provider's name in the configuration."""
+    model: str
+    """What the provider calls the model."""
+    context_tokens: int
+    """Most tokens of prompt and answer together."""
+    capacity: int
+    """Most answers at once."""
+    lacks: frozenset[str]
+    """What it cannot do, by the names of the configuration."""
+    parameters: Mapping[str, object]
+    """Added to each request."""
+    coalesce_window_s: float
+    """Longest wait for further tokens before a chunk is passed on, in seconds."""
+
+
+class OpenAIBackend:
+    """A `Backend` over a provider's pool of connections. Usage that the provider does not tell is estimated, as the decision does."""
+
+    will_return = False
+
+    def __init__(
+        self,
+        model: RemoteModel,
+        dialect: Dialect,
+        endpoint: Callable[[], Endpoint],
+        pool: HttpPool,
+        held: Callable[[float], None] = lambda _: None,
+    ) -> None:
+        """Prepare a deployment; nothing is sent.
+
+        Args:
+            model: what it is.
+            dialect: how the provider differs.
+            endpoint: tells where it is; asked once, and takes most of a second the first time in a process.
+            pool: the provider's connections.
+            held: told for how many seconds a rate limit of the provider has nothing left.
+
+        """
+        self.capacity = model.capacity
+        self._model = model
+        self._dialect = dialect
+        self._make_endpoint = endpoint
+        self._pool = pool
+        self._timeouts = pool.client.timeout.as_dict()
+        self._held = held
+        self._availability = Availability(True)
+        self._watchers: list[Callable[[Availability], None]] = []
+
+    @property
+    def availability(self) -> Availability:
+        """Whether it can answer, as far as is known without asking it for an answer."""
+        return self._availability
+
+    def prepare(self) -> None:
+        """Do what would hold the first answer up. Blocks; may be called in a thread, and again."""
+        _ = self._endpoint
+
+    @cached_property
+    def _endpoint(self) -> Endpoint:
+        return self._make_endpoint()
+
+    def watch(self, changed: Callable[[Availability], None]) -> None:
+        """Call `changed` now and at every later change of availability."""
+        self._watchers.append(changed)
+        changed(self._availability)
+
+    def become(self, availability: Availability) -> None:
+        """Tell the watchers, if it is news."""
+        if availability != self._availability:
+            self._availability = availability
+            for changed in self._watchers:
+                changed(availability)
+
+    async def generate(self, generation: Generation) -> AsyncGenerator[Chunk, None]:
+        """Generate one answer; see `Backend.generate`."""
+        has_begun = False
+        try:
+            async with aclosing(coalesced(self._rest_of(generation), self._model.coalesce_window_s)) as chunks:
+                async for chunk in chunks:
+                    has_begun = True
+                    yield chunk
+        except TierwayError:
+            if has_begun:
+                raise failures.broken(self._model.provider) from None
+            raise
+
+    async def run(self) -> None:
+        """Return: there is nothing to keep alive. The pool is the provider's, and `remote_models.py` keeps that."""
+
+    def _rest_of(self, generation: Generation) -> AsyncGenerator[Chunk, None]:
+        """The answer, or what follows on its beginning."""
+        if not generation.answered or PREFILL not in self._model.lacks:
+            return self._answer(generation)
+        messages = asked_to_continue(generation.messages, generation.answered)
+        return continued(self._answer(replace(generation, messages=messages, answered="")), generation.answered)
+
+    async def _answer(self, generation: Generation) -> AsyncGenerator[Chunk, None]:
+        model = self._model
+        body = request_body(
+            generation, self._dialect, model.lacks, model=model.model, context_tokens=model.context_tokens
+        )
+        max_tokens = body[self._dialect.max_tokens]
+        answer = Answer(estimated_input_tokens(generation), max_tokens)
+        response = await self._asked(msgspec.json.encode({**body, **model.parameters}))
+        try:
+            data = response.aiter_raw()
+            async with aclosing(self._chunks(data, answer, max_tokens)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+            yield answer.last_chunk()
+            # The last event has come, the end of the stream not always.
+            with suppress(TimeoutError, httpx2.HTTPError):
+                async with asyncio.timeout(_LEAVE_S):
+                    async for _ in data:
+                        pass
+        finally:
+            await response.aclose()
+
+    async def _asked(self, body: bytes) -> httpx2.Response:
+        """The provider's answer, of which a stream of events is to come."""
+        provider = self._model.provider
+        try:
+            response = await self._pool.transport.handle_async_request(self._endpoint.request(body, self._timeouts))
+        except httpx2.HTTPError as failure:
+            raise failures.of_exception(provider, failure) from None
+        status, headers = response.status_code, response.headers
+        if (empty_s := exhausted_s(headers)) is not None:
+            self._held(empty_s)
+        if status == httpx2.codes.OK and headers.get("content-type", _EVENTS).lower().startswith(_EVENTS):
+            return response
+        try:
+            report = await _beginning(response)
+        finally:
+            await response.aclose()
+        if status == httpx2.codes.OK:
+            if (error := failures.reported(report)) is not None:
+                raise failures.of_report(provider, error)
+            raise failures.no_answer(provider, status, "content_type")
+        raise failures.of_response(provider, status, headers, report)
+
+    async def _chunks(self, data: AsyncIterator[bytes], answer: Answer, max_tokens: int) -> AsyncGenerator[Chunk, None]:
+        """All of an answer but its last chunk; returns when it has ended well."""
+        raised: Exception | None = None
+        try:
+            async with aclosing(_read(data, answer, max_tokens)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        except (httpx2.HTTPError, ReportedError, MalformedError, EventTooLongError) as failure:
+            raised = failure
+        if answer.finish_reason is not None:
+            return  # an answer that has ended is whole, whatever comes behind its end
+        if raised is None and answer.is_done and not answer.is_empty:
+            answer.finish_reason = FinishReason.STOP  # some services end without a reason
+            return
+        rest = answer.chunk()
+        if rest is not None:
+            yield rest
+        raise self._classified(raised, answer)
+
+    def _classified(self, raised: Exception | None, answer: Answer) -> TierwayError:
+        match raised:
+            case httpx2.HTTPError():
+                return failures.of_exception(self._model.provider, raised)
+            case ReportedError():
+                return failures.of_report(self._model.provider, raised.report)
+            case None:
+                what = "empty" if answer.is_empty else "cut"
+            case _:
+                what = type(raised).__name__
+        return failures.no_answer(self._model.provider, httpx2.codes.OK, what)
+
+
+async def _read(data: AsyncIterator[bytes], answer: Answer, max_tokens: int) -> AsyncGenerator[Chunk, None]:
+    """Let `answer` take the events in `data`, until it is done or they end; yields what it comes to meanwhile."""
+    events = EventReader(_EVENT_BYTES)
+    bytes_left = max_tokens * _TOKEN_BYTES + _EVENT_BYTES
+    while not answer.is_done:
+        piece = await _next(data, answer)
+        for payload in events.end() if piece is None else events.feed(piece):
+            answer.take(payload)
+            if answer.is_done:
+                return
+        if piece is None:
+            return
+        bytes_left -= len(piece)
+        if bytes_left < 0:
+            raise MalformedError("endless")
+        chunk = answer.chunk()
+        if chunk is not None:
+            yield chunk
+
+
+async def _next(data: AsyncIterator[bytes], answer: Answer) -> bytes | None:
+    """The next bytes; None at the end. Behind the answer's end only its account is waited for, and not long."""
+    if answer.finish_reason is None:
+        return await anext(data, None)
+    try:
+        async with asyncio.timeout(_ACCOUNT_S):
+            return await anext(data, None)
+    except TimeoutError:
+        return None
+
+
+async def _beginning(response: httpx2.Response) -> bytes:
+    """The beginning of a body that says what went wrong, as much of it as comes soon."""
+    report = b""
+    with suppress(TimeoutError, httpx2.HTTPError):
+        async with asyncio.timeout(_REPORT_S):
+            async for piece in response.aiter_raw():
+                report += piece
+                if len(report) >= _REPORT_BYTES:
+                    break
+    return report[:_REPORT_BYTES]

@@ -1,0 +1,70 @@
+"""A provider that speaks HTTP/2 over TLS: it sends the events that it is told, and keeps account of streams that were reset."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import h2.config
+import h2.connection
+import h2.events
+
+
+class H2Upstream:
+    """Answers each request with the same events; without `ends`, the answer never does."""
+
+    def __init__(self, events: tuple[bytes, ...], *, ends: bool) -> None:
+        self.connections = 0
+        self.requests = 0
+        self.reset: list[int] = []
+        """Streams that the client no longer wanted."""
+        self._events = events
+        self._ends = ends
+
+    def protocol(self) -> asyncio.Protocol:
+        self.connections += 1
+        return _Connection(self)
+
+    def answer(self, connection: h2.connection.H2Connection, stream: int) -> None:
+        self.requests += 1
+        connection.send_headers(stream, [(":status", "200"), ("content-type", "text/event-stream")])
+        for event in self._events:
+            connection.send_data(stream, event)
+        if self._ends:
+            connection.end_stream(stream)
+
+
+class _Connection(asyncio.Protocol):
+    def __init__(self, upstream: H2Upstream) -> None:
+        self._upstream = upstream
+        self._h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._h2.initiate_connection()
+        transport.write(self._h2.data_to_send())
+
+    def data_received(self, data: bytes) -> None:
+        for event in self._h2.receive_data(data):
+            if isinstance(event, h2.events.StreamEnded):
+                self._upstream.answer(self._h2, event.stream_id)
+            elif isinstance(event, h2.events.StreamReset):
+                self._upstream.reset.append(event.stream_id)
+        self._transport.write(self._h2.data_to_send())
+
+
+@asynccontextmanager
+async def h2_upstream(
+    events: tuple[bytes, ...], tls: ssl.SSLContext, *, ends: bool = True
+) -> AsyncIterator[tuple[H2Upstream, str]]:
+    """Such a provider until the block ends, and its address."""
+    tls.set_alpn_protocols(["h2", "http/1.1"])
+    provider = H2Upstream(events, ends=ends)
+    server = await asyncio.get_running_loop().create_server(provider.protocol, "127.0.0.1", 0, ssl=tls)
+    try:
+        yield provider, f"https://localhost:{server.sockets[0].getsockname()[1]}/v1"
+    finally:
+        server.close()
