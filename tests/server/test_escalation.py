@@ -262,6 +262,19 @@ async def test_a_weak_answer_is_shown_where_as_many_were_asked_again_as_may_be()
     assert fleet.counted("tierway_answers_judged_total", tier="2", verdict="weak") == 4
 
 
+async def test_an_escalation_leaves_a_line_in_the_log_without_a_word_of_either_answer(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    fleet = layered()
+    fleet.engines["fast"].script(*WEAK)
+    with caplog.at_level("INFO"):
+        await fleet.events(fleet.job(asked=FAST))
+    [line] = [record for record in caplog.records if record.message == "escalated"]
+    assert (line.deployment, line.by, line.sign) == ("fast@fast", "balanced@balanced", "logprobs")
+    assert 0 < line.confidence < 0.7
+    assert not any("Lyon" in str(record.__dict__) for record in caplog.records)
+
+
 @pytest.mark.parametrize("streams", [True, False])
 async def test_the_first_answer_is_shown_after_all_where_the_second_fails(streams: bool) -> None:
     fleet = layered()
