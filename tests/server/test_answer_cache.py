@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -284,6 +285,42 @@ async def test_the_generation_ends_at_once_when_the_last_one_has_left() -> None:
         await asyncio.wait([reader])
     assert fleet.is_idle
     assert not finished(await fleet.events(fleet.job())).is_cached
+
+
+@pytest.mark.parametrize("seed", range(40))
+async def test_whoever_comes_and_goes_those_who_stay_read_every_character_once(seed: int) -> None:
+    chance = random.Random(seed)
+    fleet, letters = layered(), "abcdefghijkl"
+    gates = [asyncio.Event() for _ in letters]
+    fleet.engines["nano"].script(*(step for pair in zip(gates, letters, strict=True) for step in pair))
+    staying = [await reading(fleet, fleet.job(streams=True))]
+    leaving: list[asyncio.Task[list[Event]]] = []
+    for place, gate in enumerate(gates):
+        if chance.random() < 0.5:
+            (staying if chance.random() < 0.5 else leaving).append(await reading(fleet, fleet.job(streams=True)))
+        if leaving and chance.random() < 0.5:
+            leaving.pop(chance.randrange(len(leaving))).cancel()
+        gate.set()
+        await until(lambda place=place: fleet.engines["nano"].produced > place)  # type: ignore[misc]
+    answers = [await each for each in (*staying, *leaving)]
+    assert [text_of(each) for each in answers] == [letters] * len(answers)
+    assert sum(finished(each).cost_picousd > 0 for each in answers) == 1
+    assert begun(fleet) == 1
+    assert fleet.is_idle
+
+
+@pytest.mark.parametrize("steps", range(1, 12))
+async def test_who_comes_at_any_moment_of_the_end_joins_nothing_that_ends(steps: int) -> None:
+    fleet = layered()
+    fleet.engines["nano"].script("Ly", asyncio.Event())
+    last = await reading(fleet, fleet.job())
+    await until(lambda: fleet.engines["nano"].produced == 1)
+    last.cancel()
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    assert text_of(await fleet.events(fleet.job())) == "Paris it is."
+    assert last.cancelled()
+    assert fleet.is_idle
 
 
 async def test_a_failure_is_everybodys() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from tests.server.running import serving, until
 from tests.server.walking import finished, text_of, tried
 from tierway.v1 import types_pb2 as pb
 from tierway_core import Request
-from tierway_server.backends.base import Chunk, Sampling, Tool, ToolCall, Tools
+from tierway_server.backends.base import Chunk, Sampling, TokenLogprob, Tool, ToolCall, Tools
 from tierway_server.errors import EngineLostError, StreamBrokenError
 from tierway_server.flow.escalation import REQUEST_FIELDS
 from tierway_server.flow.events import Delta, Outcome, Started
@@ -94,6 +95,26 @@ async def test_a_weak_stream_is_stopped_before_the_second_begins_and_its_slot_is
         assert sum(fleet.state.in_flight(each.index) for each in fleet.table.deployments) == 1
         gate.set()
         assert await following == Delta(Chunk("It", 1))
+
+
+@pytest.mark.parametrize("look_ahead", [1, 3, 5, 9])
+@pytest.mark.parametrize("together", [1, 2, 5])
+@pytest.mark.parametrize("logprob", [SURE, UNSURE])
+async def test_each_character_of_one_answer_is_shown_once_however_tokens_are_put_into_chunks(
+    look_ahead: int, together: int, logprob: float
+) -> None:
+    letters = "abcdefgh"
+    fleet = layered(look_ahead_tokens=look_ahead)
+    last = token("", logprob, last=len(letters))
+    chunks = [
+        Chunk(text, len(text), tuple(TokenLogprob(each, logprob, ()) for each in text))
+        for text in (letters[at : at + together] for at in range(0, len(letters), together))
+    ]
+    fleet.engines["fast"].script(*chunks, replace(last, token_count=0, logprobs=()))
+    fleet.engines["balanced"].script(*GOOD)
+    events = await fleet.events(fleet.job(asked=FAST, streams=True))
+    assert text_of(events) == (letters if logprob == SURE else "It is Paris.")
+    assert fleet.is_idle
 
 
 async def test_both_are_paid_for_and_the_account_says_so() -> None:
@@ -239,6 +260,19 @@ async def test_a_weak_answer_is_shown_where_as_many_were_asked_again_as_may_be()
     assert fleet.counted("tierway_escalations_total", tier="2", sign="logprobs") == 2
     assert fleet.counted("tierway_escalations_forgone_total", tier="2", reason="share") == 2
     assert fleet.counted("tierway_answers_judged_total", tier="2", verdict="weak") == 4
+
+
+async def test_an_escalation_leaves_a_line_in_the_log_without_a_word_of_either_answer(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    fleet = layered()
+    fleet.engines["fast"].script(*WEAK)
+    with caplog.at_level("INFO"):
+        await fleet.events(fleet.job(asked=FAST))
+    [line] = [record for record in caplog.records if record.message == "escalated"]
+    assert (line.deployment, line.by, line.sign) == ("fast@fast", "balanced@balanced", "logprobs")
+    assert 0 < line.confidence < 0.7
+    assert not any("Lyon" in str(record.__dict__) for record in caplog.records)
 
 
 @pytest.mark.parametrize("streams", [True, False])

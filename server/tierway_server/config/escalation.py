@@ -22,7 +22,7 @@ class EscalationConfig(Section):
     prior: Annotated[float, Field(ge=0.01, le=0.99)] = 0.85
     """Share of answers that are taken to be right before anything is seen of them, 0.01 to 0.99: what log-probabilities then move."""
 
-    look_ahead_tokens: Annotated[int, Field(ge=1, le=512)] = 32
+    look_ahead_tokens: Annotated[int, Field(ge=1, le=512)] = 16
     """Tokens of a stream that are held back until it is decided whether it is weak."""
 
     max_share: Score = 0.05

@@ -8,6 +8,7 @@ docs/escalation.md.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
@@ -26,6 +27,8 @@ from tierway_server.flow.events import Attempt, Delta, Event, Finished, Outcome,
 from tierway_server.flow.job import Job
 from tierway_server.flow.walk import sum_of
 from tierway_server.telemetry.metrics import Metrics
+
+logger = logging.getLogger(__name__)
 
 _BURST = 5.0
 """Escalations that may come at once, after many requests without one."""
@@ -162,6 +165,16 @@ class Escalating:
             self._metrics.not_escalated(tier, "share")
             return None
         self._metrics.escalated(tier, verdict.sign)
+        logger.info(
+            "escalated",
+            extra={
+                "decision_id": job.id,
+                "deployment": _deployment(job.decision),
+                "by": _deployment(decision),
+                "sign": verdict.sign.value,
+                "confidence": round(verdict.confidence, 3),
+            },
+        )
         return replace(job, id=f"{job.id}-up", decision=decision, max_cost_picousd=left_picousd, is_judged=True)
 
     def _raised(self, job: Job, left_picousd: int | None) -> Request:

@@ -49,7 +49,7 @@ class Flight:
             events: its answer.
             max_bytes: how much of it is kept for those who join later, at least.
             finishing: called with a whole answer, if it was not too long, before its end is told.
-            ended: called when the generation is over, however it ended.
+            ended: called when nobody may join any more, because the generation is over or the last reader has left; maybe twice.
 
         """
         self.job = job
@@ -141,6 +141,8 @@ class Flight:
 
     async def _end(self) -> None:
         """Nobody reads any more: stop, and return when everything has been given back."""
+        # At once: nobody may join what ends, and a task that is cancelled before its first step runs no `finally`.
+        self._ended(self)
         if self.payer is None:
             self._task.cancel()
         await asyncio.wait((self._task,))

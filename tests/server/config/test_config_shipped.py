@@ -122,8 +122,8 @@ def test_log_of_the_start_is_the_configuration_again_and_holds_no_secret():
 
 def test_face_is_frozen():
     assert sorted(face.__all__) == [
-        "Address", "ClassifierConfig", "Config", "ConfigError", "ConstitutionConfig", "DeploymentConfig", "EMBEDDED",
-        "ENGINE_PROVIDER", "EngineConfig", "ExpectedOutputConfig", "FeatureName", "FloorsConfig", "GovernanceConfig",
+        "Address", "CacheConfig", "ClassifierConfig", "Config", "ConfigError", "ConstitutionConfig", "DeploymentConfig", "EMBEDDED",
+        "ENGINE_PROVIDER", "EngineConfig", "EscalationConfig", "ExpectedOutputConfig", "FeatureName", "FloorsConfig", "GovernanceConfig",
         "HedgingConfig", "LimitsConfig", "ModelConfig", "PREFILL", "PriceConfig", "Problem", "ProviderConfig", "QueueConfig",
         "ReferenceUnresolvedError", "RestartConfig", "RetriesConfig", "RoutingConfig", "ServerConfig", "SharedStateConfig",
         "build_table", "calibration_path", "chains", "default_path", "expand_path", "json_schema", "load",
