@@ -99,7 +99,8 @@ async def test_what_a_provider_lacks_routing_knows(serve, provider):
 
 async def test_more_answers_at_once_than_a_provider_may_have_are_refused(serve, provider):
     provider.answer = lambda _: Reply(steps=(openai.text("Paris"), End.HANG))
-    server = await serve(remote_fleet(f"{provider.base_url}/v1", max_in_flight=1), environ=ENVIRON)
+    fleet = remote_fleet(f"{provider.base_url}/v1", max_in_flight=1) | {"queue": {"size": 0}}
+    server = await serve(fleet, environ=ENVIRON)
     call = server.router.Stream(stream())
     await until(lambda: provider.count == 1)
     assert (await refused(server.router.Execute(execute()))).reason == "QUEUE_FULL"

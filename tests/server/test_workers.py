@@ -7,18 +7,14 @@ import os
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import grpc
 import psutil
 import pytest
 
-from tests.faults import openai_events as openai
-from tests.faults.upstream import document, upstream
 from tests.server.asking import execute, kinds_of, remaining, route, stream, text_of
 from tests.server.fleet import five_tiers, learned, only
 from tests.server.judging import write_calibration, write_weights
-from tests.server.remote import remote_fleet
 from tests.server.running import ScriptedStops
 from tests.server.several import (
     MANY,
@@ -213,25 +209,3 @@ async def test_a_calibration_that_is_not_valid_is_told_before_anything_starts(tm
     document = learned(five_tiers(workers=WORKERS), calibration=str(bad))
     with pytest.raises(ConfigError, match="calibration"):
         Supervisor(parse(document), os.environ)
-
-
-async def test_remote_models_are_asked_by_every_worker_itself() -> None:
-    async with upstream(lambda asked: openai.good(asked) if asked.body else document({"data": []})) as provider:
-        fleet = remote_fleet(f"{provider.base_url}/v1", kind="llamacpp", api_key=None)
-        fleet["server"]["workers"] = WORKERS
-        async with serving(parse(fleet)) as server:
-            for client in await server.routers():
-                await until(lambda client=client: _answers(client))  # each worker finds out by itself who is there
-            counted = [
-                sum(value for _, value in (await server.counts(worker)).values(semconv.ANSWERS))
-                for worker in range(WORKERS)
-            ]
-            assert min(counted) > 0
-
-
-async def _answers(client: Any) -> bool:
-    try:
-        reply = await client.Execute(execute())
-    except grpc.aio.AioRpcError:
-        return False
-    return bool(reply.text == "Paris it is.")
