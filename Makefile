@@ -29,7 +29,7 @@ run: serve-ready ## set everything up, then serve (ARGS: arguments of `tierway s
 	@exec $(BIN)/tierway serve $(ARGS)
 
 test: test-ready lint ## set up what is needed, check everything, run all tests (ARGS: arguments of pytest)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python scripts/run_tests.py $(ARGS)
 
 build: ## compile the core where a source is newer than its module
 	@$(set-up) packages core project

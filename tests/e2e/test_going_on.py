@@ -27,7 +27,6 @@ from tierway_server.config import EngineConfig
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.timeout(300),  # of which the first test takes most: it starts the engine
-    pytest.mark.filterwarnings("ignore:Unclosed context:ResourceWarning"),  # vLLM's own, of zmq, when it is shut down
 ]
 
 MOST_TOKENS = 24
