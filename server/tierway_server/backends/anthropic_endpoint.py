@@ -37,7 +37,7 @@ def messages(base_url: str, key: str | None, headers: dict[str, str], version: s
             base_url=base_url.rstrip("/").removesuffix("/v1"), api_key=key or "none", http_client=nowhere, max_retries=0
         )
         # The SDK takes more from the environment, for whomever it talks to; an operator states it in `headers`.
-        client._custom_headers = {}  # noqa: SLF001
+        client._custom_headers = {}  # noqa: SLF001  # no argument of it stands above the environment
         client.post(_PATH, body={}, cast_to=httpx2.Response)
     request = made[0]
     if version is not None:

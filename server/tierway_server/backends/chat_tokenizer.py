@@ -156,7 +156,7 @@ def _environment() -> jinja2.Environment:
     class Generation(Extension):
         """Marks the assistant's words, for training; without a meaning here."""
 
-        tags = {"generation"}  # noqa: RUF012
+        tags = {"generation"}  # noqa: RUF012  # as jinja2 declares it
 
         def parse(self, parser: Parser) -> list[nodes.Node]:
             next(parser.stream)
