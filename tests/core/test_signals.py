@@ -44,10 +44,8 @@ def test_both_cut_the_same_window(content, before):
     assert read(content) == signals.signals(content)
 
 
-def test_both_class_code_points_alike():
-    """The two planes with rules of their own, and the edges of the rest."""
-    further = [0x2FE00, 0x3FE00, 0x40000, 0x4FE00, 0xE0000, 0xFFE00, 0x100000, 0x10FE00]
-    for first in (*range(0, 0xD800, 512), *range(0xE000, 0x20200, 512), *further):
+def test_both_class_every_code_point_alike():
+    for first in (*range(0, 0xD800, 512), *range(0xE000, 0x110000, 512)):
         content = "".join(f"{chr(point)}a" for point in range(first, first + 512))
         assert read(content) == signals.signals(content), f"from U+{first:04X}"
 
