@@ -50,6 +50,7 @@ async def _stream_in(
 
 @pytest.mark.parametrize("state", STATES)
 async def test_a_client_that_leaves_frees_the_engine(server: Server, client: AsyncClient, state: str) -> None:
+    answered = await server.answered("one")
     async with _stream_in(state, server, client) as task:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -57,17 +58,20 @@ async def test_a_client_that_leaves_frees_the_engine(server: Server, client: Asy
         await eventually(lambda: _in_flight(server, 1 if state == "queued" else 0), within_s=10)
         await eventually(lambda: _gauge(server, "vllm:num_requests_waiting", 0), within_s=10)
     await eventually(lambda: server.is_idle("one"), within_s=10)
+    assert await server.answered("one") == answered  # it was aborted, and did not end by itself meanwhile
     assert (await client.execute("Hi", preferences=CHEAP, sampling=SHORT)).usage.output_tokens == 2
 
 
 @pytest.mark.parametrize("state", STATES)
 async def test_a_deadline_that_passes_frees_the_engine(server: Server, client: AsyncClient, state: str) -> None:
+    answered = await server.answered("one")
     async with _stream_in(state, server, client, timeout_s=1.0) as task:
         with pytest.raises(DeadlineExceededError):
             await task
         await eventually(lambda: _in_flight(server, 1 if state == "queued" else 0), within_s=10)
         await eventually(lambda: _gauge(server, "vllm:num_requests_waiting", 0), within_s=10)
     await eventually(lambda: server.is_idle("one"), within_s=10)
+    assert await server.answered("one") == answered  # it was aborted, and did not end by itself meanwhile
     assert (await client.execute("Hi", preferences=CHEAP, sampling=SHORT)).usage.output_tokens == 2
 
 
