@@ -12,7 +12,7 @@ import pytest
 from smg_grpc_proto.generated import vllm_engine_pb2 as pb
 
 from tests.server.byte_tokenizer import files
-from tests.server.remote import ENVIRON, KEY, answer, asking, remote_fleet, text_of
+from tests.server.remote import ENVIRON, KEY, answer, asking, failure_of, remote_fleet, text_of
 from tests.server.running import until
 from tests.server.vllm_grpc_server import TOKENIZER, VllmServer, serving, tokens
 from tierway_server.backends.base import CostCeiling, FinishReason, Image, Message, Role, Sampling, Tool, Tools, Usage
@@ -32,7 +32,6 @@ from tierway_server.errors import (
     ProviderTimeoutError,
     ProviderUnreachableError,
     StreamBrokenError,
-    TierwayError,
 )
 
 PROMPT = "<|im_start|>user\nHello?<|im_end|>\n<|im_start|>assistant\n"
@@ -84,17 +83,6 @@ async def backend(port):
     async with running(VllmGrpcBackend(place(port))) as backend:
         await until(lambda: backend.availability.is_available)
         yield backend
-
-
-async def failure_of(backend, generation=None) -> tuple[str, TierwayError]:
-    """What came before an answer failed, and its failure."""
-    said = ""
-    try:
-        async for chunk in backend.generate(generation or asking()):
-            said += chunk.text
-    except TierwayError as failure:
-        return said, failure
-    raise AssertionError(f"it did not fail, and said {said}")
 
 
 def asked_by(server: VllmServer) -> tuple[str, pb.SamplingParams]:
@@ -178,6 +166,13 @@ class TestAnswering:
         ceiling = CostCeiling(max_picousd=READ + 10, input_picousd=1, output_picousd=2)
         await answer(backend, asking(cost_ceiling=ceiling))
         assert asked_by(server)[1].max_tokens == 5
+
+    async def test_a_server_that_does_not_keep_to_the_length_is_cut_there(self, backend, server):
+        server.steps = ("Paris", *" it is.", asyncio.Event())
+        chunks = await answer(backend, asking(max_tokens=8))
+        assert (text_of(chunks), chunks[-1].finish_reason) == ("Paris it", FinishReason.LENGTH)
+        assert chunks[-1].usage == Usage(READ, 4, 8)
+        await until(lambda: server.left == 1)
 
     async def test_long_prompts_are_written_as_short_ones_are(self, backend, server):
         server.about.max_context_length = 16_384

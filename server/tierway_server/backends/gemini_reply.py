@@ -23,6 +23,7 @@ import msgspec
 
 from tierway_core import estimate_tokens
 from tierway_server.backends.base import Chunk, FinishReason, TokenLogprob, ToolCall, Usage
+from tierway_server.backends.length import Length
 from tierway_server.backends.reading import MalformedError, ReportedError
 from tierway_server.backends.whole_text import WholeText
 
@@ -102,13 +103,20 @@ _decoder = msgspec.json.Decoder(_Event)
 class GeminiReply:
     """One reply while it comes; see `Reading`."""
 
-    def __init__(self, input_tokens: int) -> None:
-        """Begin a reply; `input_tokens` is an estimate, for when the service does not tell."""
+    def __init__(self, input_tokens: int, max_tokens: int) -> None:
+        """Begin a reply.
+
+        Args:
+            input_tokens: of the prompt, estimated: for when the service does not tell.
+            max_tokens: the most that was asked for; a service that sends far more is cut.
+
+        """
         self.finish_reason: FinishReason | None = None
         """Why it ended, once that is known."""
         self.is_done = False
-        """Never: the service just ends."""
+        """Whether it is too long. The service says nothing of the kind: it just ends."""
         self._input_tokens = input_tokens
+        self._length = Length(max_tokens)
         self._whole = WholeText()
         self._texts: list[str] = []
         self._logprobs: list[TokenLogprob] = []
@@ -174,6 +182,7 @@ class GeminiReply:
                 text += part.text
         logprobs = _logprobs(candidate.logprobs_result)
         if text:
+            self._spend(text)
             tokens = len(logprobs) or estimate_tokens(text)
             self._tokens += tokens
             self._output_tokens += tokens
@@ -189,8 +198,14 @@ class GeminiReply:
         if len(self._calls) == _MOST_CALLS:
             raise MalformedError("too many calls")
         arguments = msgspec.json.encode(call.args).decode()
+        self._spend(arguments)
         self._output_tokens += estimate_tokens(arguments)
         self._calls.append(ToolCall(call.id or f"call_{secrets.token_hex(8)}", call.name, arguments))
+
+    def _spend(self, piece: str) -> None:
+        if self._length.is_passed_by(piece):
+            self.finish_reason = FinishReason.LENGTH
+            self.is_done = True
 
     def _account(self) -> Usage:
         """What the service says that was read and written, else what is estimated here."""

@@ -21,7 +21,7 @@ import grpc
 from smg_grpc_proto.generated import common_pb2, vllm_engine_pb2, vllm_engine_pb2_grpc
 
 from tierway_server.backends import failures
-from tierway_server.backends.base import Availability, Chunk, Generation, Usage
+from tierway_server.backends.base import Availability, Chunk, FinishReason, Generation, Usage
 from tierway_server.backends.chat_tokenizer import FILES, ChatTokenizer, TokenizerUnusableError, TokenText
 from tierway_server.backends.coalesced import coalesced
 from tierway_server.backends.presence import NOT_ASKED
@@ -215,6 +215,11 @@ class VllmGrpcBackend:
                     raise failures.of_kind(provider, ProviderFailedError, "ended without its end")
                 if response.HasField("chunk"):
                     chunk = response.chunk
+                    left = max_tokens - usage.output_tokens
+                    if left <= 0 < len(chunk.token_ids):
+                        # It does not keep to the length that was asked for: the answer has reached it.
+                        yield Chunk(text.end(), 0, finish_reason=FinishReason.LENGTH, usage=usage)
+                        return
                     usage = replace(
                         usage,
                         cached_input_tokens=max(usage.cached_input_tokens, chunk.cached_tokens),
