@@ -126,6 +126,7 @@ async def test_an_endless_answer_is_cut_at_the_length_that_was_asked_for(backend
     chunks = await answer(backend, asking(max_tokens=8))
     assert chunks[-1].finish_reason is FinishReason.LENGTH
     assert 8 < len(text_of(chunks)) <= 8 * 8 + 64 + 1
+    assert chunks[-1].usage == Usage(INPUT_TOKENS, anthropic.CACHED_INPUT_TOKENS, len(text_of(chunks)))
     await until(lambda: provider.hung_up == 1)
 
 

@@ -54,6 +54,17 @@ async def test_an_answer_comes_with_its_account_and_its_end(backend, provider):
     assert KEY not in repr(vars(backend))
 
 
+async def test_tokens_are_counted_as_the_service_does_while_they_come(backend, provider):
+    assert sum(chunk.token_count for chunk in await answer(backend)) == len(google.PIECES)
+
+
+async def test_an_account_that_is_older_than_what_came_is_not_the_last_word(backend, provider):
+    begun = google.event({**google.part(text="Paris"), "usageMetadata": google.usage(1)})
+    provider.answer = lambda _: Reply(steps=(begun, *[google.text("!")] * 1_000))
+    chunks = await answer(backend, asking(max_tokens=8))
+    assert chunks[-1].usage.output_tokens == len(text_of(chunks)) - len("Paris") + 1
+
+
 async def test_what_a_continuation_repeats_is_left_out(backend, provider):
     assert text_of(await answer(backend, asking(answered="Paris it"))) == " is."
 

@@ -119,6 +119,25 @@ class TestAnswering:
         chunks = await answer(backend)
         assert [chunk.text for chunk in chunks if chunk.text] == ["日", "本", " ", "😀"]
 
+    async def test_tokens_that_are_no_text_yet_go_with_those_that_complete_it(self, backend, server):
+        ids = tokens("日")
+        server.steps = [
+            pb.GenerateResponse(
+                chunk=pb.GenerateStreamChunk(
+                    token_ids=[each], output_logprobs=pb.OutputLogProbs(token_ids=[each], token_logprobs=[-0.5])
+                )
+            )
+            for each in ids
+        ]
+        chunk, end = await answer(backend, asking(sampling=Sampling(top_logprobs=0)))
+        assert (chunk.text, chunk.token_count, len(chunk.logprobs)) == ("日", 3, 3)
+        assert (end.text, end.token_count, end.usage.output_tokens) == ("", 0, 3)
+
+    async def test_an_answer_that_breaks_off_without_a_text_has_not_begun(self, backend, server):
+        half = pb.GenerateResponse(chunk=pb.GenerateStreamChunk(token_ids=tokens("日")[:1]))
+        server.steps = (half, grpc.StatusCode.INTERNAL)
+        assert type((await failure_of(backend))[1]) is ProviderFailedError
+
     async def test_a_stop_text_ends_the_answer_and_is_not_shown(self, backend, server):
         server.steps = ("Paris E", "N", "D it is")
         assert text_of(await answer(backend, asking(sampling=Sampling(stop=("END",))))) == "Paris "

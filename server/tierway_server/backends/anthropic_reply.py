@@ -135,6 +135,7 @@ class Reply:
                 self._begin(event.index, event.content_block)
             case "message_start" if event.message is not None:
                 self._count(event.message.usage)
+                self._usage.output_tokens = None  # what has been written by then is no account of the answer
             case "message_delta":
                 self._count(event.usage)
                 if event.delta is not None and event.delta.stop_reason is not None:
@@ -173,7 +174,7 @@ class Reply:
             if len(self._calls) == _MOST_CALLS:
                 raise MalformedError("too many calls")
             self._calls[index] = (block, [])
-        elif block.type == "text":
+        elif block.type == "text" and block.text:
             self._say(block.text)
 
     def _more(self, index: int, delta: _Delta) -> None:

@@ -183,7 +183,7 @@ class GeminiReply:
         logprobs = _logprobs(candidate.logprobs_result)
         if text:
             self._spend(text)
-            tokens = len(logprobs) or estimate_tokens(text)
+            tokens = len(logprobs) or self._told_since() or estimate_tokens(text)
             self._tokens += tokens
             self._output_tokens += tokens
             if whole := self._whole.take(text):
@@ -193,6 +193,10 @@ class GeminiReply:
             if candidate.finish_reason in _BROKEN:
                 raise ReportedError({"type": "broken"})
             self.finish_reason = _FINISH_REASONS.get(candidate.finish_reason, FinishReason.LENGTH)
+
+    def _told_since(self) -> int:
+        """How many tokens the service has counted since the last piece; 0 where it does not say."""
+        return max(0, self._usage.candidates_token_count - self._output_tokens) if self._usage is not None else 0
 
     def _call(self, call: _Call) -> None:
         if len(self._calls) == _MOST_CALLS:
@@ -213,10 +217,13 @@ class GeminiReply:
         if told is None or told.prompt_token_count is None:
             return Usage(self._input_tokens, 0, self._output_tokens)
         read = told.prompt_token_count + told.tool_use_prompt_token_count
+        written = told.candidates_token_count
+        if self.is_done:  # it is we who ended it: more has come than the service had counted
+            written = max(written, self._output_tokens)
         return Usage(
             read,
             min(told.cached_content_token_count, read),
-            told.candidates_token_count + told.thoughts_token_count,
+            written + told.thoughts_token_count,
             told.thoughts_token_count,
         )
 
