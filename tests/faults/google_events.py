@@ -12,7 +12,6 @@ PIECES = ("Paris", " it", " is.")
 INPUT_TOKENS = 11
 CACHED_INPUT_TOKENS = 4
 THOUGHT_TOKENS = 20
-"""Google counts them beside `candidatesTokenCount`, not among them."""
 
 
 def event(body: dict[str, Any]) -> bytes:
@@ -25,15 +24,20 @@ def part(**fields: Any) -> dict[str, Any]:
     return {"candidates": [{"content": {"parts": [fields], "role": "model"}, "index": 0}]}
 
 
-def end(reason: str = "STOP", *, output_tokens: int = len(PIECES), **fields: Any) -> dict[str, Any]:
-    """The document of the event with the reason of the end, and the usage."""
-    usage = {
+def usage(output_tokens: int, thought_tokens: int = 0) -> dict[str, Any]:
+    """What every event tells of the tokens so far. Thoughts are counted beside the answer's."""
+    return {
         "promptTokenCount": INPUT_TOKENS,
         "cachedContentTokenCount": CACHED_INPUT_TOKENS,
         "candidatesTokenCount": output_tokens,
-        "thoughtsTokenCount": THOUGHT_TOKENS,
+        "thoughtsTokenCount": thought_tokens,
     }
-    return {"candidates": [{"finishReason": reason, "index": 0, **fields}], "usageMetadata": usage}
+
+
+def end(reason: str = "STOP", output_tokens: int = len(PIECES), thought_tokens: int = THOUGHT_TOKENS) -> dict[str, Any]:
+    """The document of the event with the reason of the end."""
+    finished = {"candidates": [{"finishReason": reason, "index": 0}]}
+    return {**finished, "usageMetadata": usage(output_tokens, thought_tokens)}
 
 
 def blocked(reason: str = "PROHIBITED_CONTENT") -> dict[str, Any]:
@@ -42,15 +46,16 @@ def blocked(reason: str = "PROHIBITED_CONTENT") -> dict[str, Any]:
 
 
 def text(piece: str) -> bytes:
-    """An event with a piece of the answer's text."""
+    """An event with a piece of the answer's text, and no account."""
     return event(part(text=piece))
 
 
 def events(pieces: Iterable[str] = PIECES, reason: str = "STOP") -> Iterator[bytes]:
     """The events of a good answer."""
     pieces = tuple(pieces)
-    yield from map(text, pieces)
-    yield event(end(reason, output_tokens=len(pieces)))
+    for count, piece in enumerate(pieces, 1):
+        yield event({**part(text=piece), "usageMetadata": usage(count)})
+    yield event(end(reason, len(pieces)))
 
 
 def stream(pieces: Iterable[str] = PIECES, reason: str = "STOP") -> Reply:

@@ -77,6 +77,17 @@ class FaultProxy(Listener):
     """Connections so far."""
     struck: int = 0
     """Faults that acted so far."""
+    _sides: set[_Side] = field(default_factory=set, init=False)
+
+    def go(self, kind: Kind) -> None:
+        """End all connections at once, by Kind.CUT or Kind.RESET, and take no more: whatever stands behind is not there any longer."""
+        assert self._server is not None
+        self._server.close()
+        for side in tuple(self._sides):
+            if kind is Kind.CUT:
+                side.writer.close()
+            else:
+                reset(side.writer)
 
     async def start(self) -> None:
         await self._listen(_CHUNK_BYTES)
@@ -97,11 +108,13 @@ class FaultProxy(Listener):
             asyncio.create_task(self._pump(source, sink, fault if fault is not None and fault.way is way else None))
             for way, source, sink in ways
         ]
+        self._sides |= {client, server}
         try:
             over, _ = await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
             for pump in over:
                 pump.result()
         finally:
+            self._sides -= {client, server}
             for pump in pumps:
                 pump.cancel()
             await asyncio.gather(*pumps, return_exceptions=True)
@@ -149,7 +162,7 @@ class FaultProxy(Listener):
         return rest
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Side:
     """One of the two sockets of a connection."""
 
