@@ -77,12 +77,15 @@ class FaultProxy(Listener):
     """Connections so far."""
     struck: int = 0
     """Faults that acted so far."""
+    is_gone: bool = False
+    """Whether it takes no more connections, for `go` was called."""
     _sides: set[_Side] = field(default_factory=set, init=False)
 
     def go(self, kind: Kind) -> None:
         """End all connections at once, by Kind.CUT or Kind.RESET, and take no more: whatever stands behind is not there any longer."""
         assert self._server is not None
         self._server.close()
+        self.is_gone = True
         for side in tuple(self._sides):
             if kind is Kind.CUT:
                 side.writer.close()

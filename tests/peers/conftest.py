@@ -27,7 +27,7 @@ def llama_cpp(logs: Path) -> Iterator[Peer]:
 
 @pytest.fixture(scope="session")
 def katan(logs: Path) -> Iterator[Peer]:
-    """`llm-katan`, which echoes in OpenAI's, Anthropic's and Azure's ways."""
+    """`llm-katan`, which echoes in OpenAI's, Anthropic's, Azure's and Google's ways."""
     with servers.katan(logs / "katan.log") as peer:
         yield peer
 
@@ -36,6 +36,20 @@ def katan(logs: Path) -> Iterator[Peer]:
 def flapping_katan(logs: Path) -> Iterator[Peer]:
     """The same, with 500 for three requests in ten."""
     with servers.katan(logs / "flapping.log", "--error-rate=0.3") as peer:
+        yield peer
+
+
+@pytest.fixture(scope="session")
+def limited_katan(logs: Path) -> Iterator[Peer]:
+    """The same, with 429 for every request but the first."""
+    with servers.katan(logs / "limited.log", "--rate-limit-after=1") as peer:
+        yield peer
+
+
+@pytest.fixture(scope="session")
+def strict_katan(logs: Path) -> Iterator[Peer]:
+    """The same, which knows its keys, and says in its refusals which one it was given."""
+    with servers.katan(logs / "strict.log", "--validate-keys") as peer:
         yield peer
 
 

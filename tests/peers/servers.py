@@ -37,6 +37,14 @@ _VLLM_ARGUMENTS: dict[str, Any] = {
 }
 
 
+_KATAN = """
+from llm_katan.cli import main
+from llm_katan.providers.vertexai import VertexAIProvider
+VertexAIProvider.auth_header = "x-goog-api-key"  # Vertex's field stands there, and Gemini has this one
+main()
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Peer:
     """A running server."""
@@ -44,6 +52,8 @@ class Peer:
     pid: int
     target: str
     """`host:port`."""
+    log: Path
+    """What it writes to stderr."""
 
     @property
     def base_url(self) -> str:
@@ -65,10 +75,10 @@ def llama_cpp(log: Path) -> Iterator[Peer]:
 
 
 @contextmanager
-def katan(log: Path, *arguments: str, providers: str = "openai,anthropic,azure_openai") -> Iterator[Peer]:
+def katan(log: Path, *arguments: str, providers: str = "openai,anthropic,azure_openai,vertexai") -> Iterator[Peer]:
     """`llm-katan`, which echoes; `arguments` as its `--help` has them: `--error-rate=0.3`, `--ttft-ms=50` ..."""
     port = free_port()
-    command = ["-c", "from llm_katan.cli import main; main()", f"--model={MODEL}", "--backend=echo"]
+    command = ["-c", _KATAN, f"--model={MODEL}", "--backend=echo"]
     command += ["--host=127.0.0.1", f"--port={port}", f"--providers={providers}", "--disable-dashboard"]
     command += [f"--stats-file={log.with_suffix('.json')}", *arguments]
     with _http(command, port, log, environment()) as peer:
@@ -90,9 +100,11 @@ def vllm_openai(folder: Path, log: Path) -> Iterator[Peer]:
 
 @contextmanager
 def vllm_grpc(folder: Path, log: Path) -> Iterator[Peer]:
-    """What `vllm serve --grpc` runs."""
-    with vllm_grpc_server(str(folder), _VLLM_ARGUMENTS, _VLLM_SETTINGS, log, within_s=_START_S) as (pid, target):
-        yield Peer(pid, target)
+    """What `vllm serve --grpc` runs. It has no metrics: what becomes of requests, its log tells."""
+    arguments = {**_VLLM_ARGUMENTS, "enable_log_requests": True}
+    settings = {**_VLLM_SETTINGS, "VLLM_LOGGING_LEVEL": "INFO", "VLLM_LOGGING_STREAM": "ext://sys.stderr"}
+    with vllm_grpc_server(str(folder), arguments, settings, log, within_s=_START_S) as (pid, target):
+        yield Peer(pid, target, log)
 
 
 @contextmanager
@@ -101,4 +113,4 @@ def _http(command: list[str], port: int, log: Path, settings: dict[str, str]) ->
     health = f"http://127.0.0.1:{port}/health"
     with running(command, log, stdout=subprocess.DEVNULL, environment=settings) as process:
         wait_until(lambda: fetch(health)[0] == 200, process, log, within_s=_START_S)
-        yield Peer(process.pid, f"127.0.0.1:{port}")
+        yield Peer(process.pid, f"127.0.0.1:{port}", log)

@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import pytest
 
 from tests.faults.proxy import Fault, Kind, fault_proxy
-from tests.peers.answering import executed, streamed, text_of, tierway_before
+from tests.peers.answering import (
+    check_an_answer_is_its_stream,
+    check_tokens_are_as_likely_as_it_says,
+    streamed,
+    text_of,
+    tierway_before,
+)
 from tests.peers.servers import Peer
+from tests.server.running import RunningServer
 from tierway.v1 import types_pb2
 
 pytestmark = pytest.mark.timeout(300)  # the first of these tests starts the server
 
 
-async def test_it_answers_with_its_account_and_the_same_streamed(vllm_openai: Peer) -> None:
+@pytest.fixture
+async def server(vllm_openai: Peer) -> AsyncIterator[RunningServer]:
     async with tierway_before(("vllm", f"{vllm_openai.base_url}/v1")) as server:
-        reply = await executed(server)
-        events = await streamed(server)
-    assert "Paris" in reply.text
-    assert reply.usage.input_tokens > 8
-    assert text_of(events) == reply.text
-    assert events[-1].finished.usage.output_tokens == reply.usage.output_tokens > 0
+        yield server
 
 
-async def test_it_tells_how_likely_its_tokens_were(vllm_openai: Peer) -> None:
-    async with tierway_before(("vllm", f"{vllm_openai.base_url}/v1")) as server:
-        reply = await executed(server, max_tokens=6, top_logprobs=2)
-    assert "".join(each.token for each in reply.logprobs) == reply.text
-    assert len(reply.logprobs) == 6
+async def test_it_answers_with_its_account_and_the_same_streamed(server: RunningServer) -> None:
+    await check_an_answer_is_its_stream(server)
+
+
+async def test_it_tells_how_likely_its_tokens_were(server: RunningServer) -> None:
+    await check_tokens_are_as_likely_as_it_says(server)
 
 
 async def test_llama_cpp_takes_over_from_it(vllm_openai: Peer, llama_cpp: Peer) -> None:

@@ -1,37 +1,29 @@
-"""Answers that come from other projects' servers, through a whole server of ours."""
+"""Answers that come from llama.cpp's own server, through a whole server of ours."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 
 import pytest
-from google.protobuf import struct_pb2
 
 from tests.faults.proxy import Fault, Kind, fault_proxy
-from tests.peers.answering import CAPITAL, executed, streamed, text_of, tierway_before
+from tests.peers.answering import (
+    CAPITAL,
+    check_it_is_held_to_a_schema,
+    check_tokens_are_as_likely_as_it_says,
+    executed,
+    streamed,
+    text_of,
+    tierway_before,
+)
 from tests.peers.servers import Peer
 from tests.server.running import RunningServer
-from tierway.v1 import router_service_pb2 as rpc
 from tierway.v1 import types_pb2
-
-SCHEMA = {
-    "type": "object",
-    "properties": {"city": {"type": "string", "maxLength": 20}, "is_large": {"type": "boolean"}},
-    "required": ["city", "is_large"],
-    "additionalProperties": False,
-}
 
 
 @pytest.fixture
 async def before_llama(llama_cpp: Peer) -> AsyncIterator[RunningServer]:
     async with tierway_before(("llamacpp", f"{llama_cpp.base_url}/v1")) as server:
-        yield server
-
-
-@pytest.fixture
-async def before_katan(katan: Peer) -> AsyncIterator[RunningServer]:
-    async with tierway_before(("openai", f"{katan.base_url}/v1")) as server:
         yield server
 
 
@@ -50,35 +42,11 @@ async def test_llama_cpp_says_the_same_streamed(before_llama: RunningServer) -> 
 
 
 async def test_llama_cpp_tells_how_likely_its_tokens_were(before_llama: RunningServer) -> None:
-    reply = await executed(before_llama, max_tokens=6, top_logprobs=2)
-    assert len(reply.logprobs) == 6
-    assert "".join(each.token for each in reply.logprobs) == reply.text
-    assert all(each.logprob <= 0 and len(each.top) == 2 for each in reply.logprobs)
+    await check_tokens_are_as_likely_as_it_says(before_llama)
 
 
 async def test_llama_cpp_is_held_to_a_schema(before_llama: RunningServer) -> None:
-    schema = struct_pb2.Struct()
-    schema.update(SCHEMA)
-    query = types_pb2.Query(
-        prompt="Describe Paris as JSON.", response_format=types_pb2.ResponseFormat(json_schema=schema)
-    )
-    request = rpc.ExecuteRequest(query=query, sampling=types_pb2.Sampling(temperature=0.0, max_tokens=64))
-    reply = await before_llama.router.Execute(request, timeout=60)
-    assert set(json.loads(reply.text)) == {"city", "is_large"}
-
-
-async def test_katan_answers_both_ways(before_katan: RunningServer) -> None:
-    assert (await executed(before_katan, max_tokens=256)).text.startswith("[echo]")
-    assert text_of(await streamed(before_katan, max_tokens=256)).startswith("[echo]")
-
-
-async def test_a_flapping_peer_is_not_seen_by_callers(flapping_katan: Peer, katan: Peer) -> None:
-    chain = (("openai", f"{flapping_katan.base_url}/v1"), ("openai", f"{katan.base_url}/v1"))
-    async with tierway_before(*chain) as server:
-        replies = [await executed(server, max_tokens=256) for _ in range(30)]
-    assert all(reply.text.startswith("[echo]") for reply in replies)
-    # By chance none of thirty fails once in forty thousand runs.
-    assert any(attempt.reason == "PROVIDER_FAILED" for reply in replies for attempt in reply.attempts)
+    await check_it_is_held_to_a_schema(before_llama)
 
 
 async def test_a_cut_stream_of_a_real_server_goes_on_where_it_ended(llama_cpp: Peer) -> None:
