@@ -24,6 +24,7 @@ from tests.faults.dialects import HTTP, WIRES
 from tests.faults.faulty import Faulty, Row, Serve, good
 from tests.faults.rows import ROWS
 from tests.faults.upstream import upstream
+from tests.server.fleet import one_tier
 from tests.server.refusal import refusal_of
 from tests.server.running import RunningServer, serving
 from tierway.v1 import router_service_pb2 as rpc
@@ -69,13 +70,7 @@ def configuration(folder: Path, faulty: Faulty, row: Row, fallback_url: str | No
     common = {"kind": "openai", "api_key": f"file:{key}", "coalesce_window_s": 0}
     own = {"kind": faulty.kind, **row.provider}
     return {
-        "server": {"listen": "127.0.0.1:0", "admin_listen": "127.0.0.1:0", "http_listen": "127.0.0.1:0"},
-        "routing": {
-            "classifier": {"enabled": False},
-            "floors": dict.fromkeys(("trivial", "simple", "moderate", "complex"), 1),
-            "accurate_tier": 1,
-            "governance": {"tier": 1},
-        },
+        **one_tier(),
         "budgets": {"all": {"limit_usd": 1_000.0}},
         "tenants": {"default": {"budget": "all"}},
         "providers": {

@@ -11,6 +11,7 @@ from typing import Any
 from google.protobuf import struct_pb2
 
 from tests.peers.servers import MODEL
+from tests.server.fleet import one_tier
 from tests.server.running import RunningServer, serving
 from tierway.v1 import router_service_pb2 as rpc
 from tierway.v1 import types_pb2
@@ -23,13 +24,7 @@ async def tierway_before(*addresses: tuple[str, str]) -> AsyncIterator[RunningSe
     """A server whose models are at providers of these kinds and addresses; each falls back to the next one."""
     names = [f"{kind}-{place}" for place, (kind, _) in enumerate(addresses)]
     document: dict[str, Any] = {
-        "server": {"listen": "127.0.0.1:0", "admin_listen": "127.0.0.1:0", "http_listen": "127.0.0.1:0"},
-        "routing": {
-            "classifier": {"enabled": False},
-            "floors": dict.fromkeys(("trivial", "simple", "moderate", "complex"), 1),
-            "accurate_tier": 1,
-            "governance": {"tier": 1},
-        },
+        **one_tier(),
         "breaker": {"enabled": False},
         "providers": {
             name: {"kind": kind, "base_url": address, **_settings(kind)}

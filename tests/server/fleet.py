@@ -40,6 +40,19 @@ def engine(**changes: Any) -> Document:
     }
 
 
+def one_tier() -> Document:
+    """Where a server listens, and how it routes, whose models are all of the first tier."""
+    return {
+        "server": {"listen": "127.0.0.1:0", "admin_listen": "127.0.0.1:0", "http_listen": "127.0.0.1:0"},
+        "routing": {
+            "classifier": {"enabled": False},
+            "floors": dict.fromkeys(("trivial", "simple", "moderate", "complex"), 1),
+            "accurate_tier": 1,
+            "governance": {"tier": 1},
+        },
+    }
+
+
 def five_tiers(**server: Any) -> Document:
     """One model and one engine of the same name in each tier; each tier falls back to the next one up. The class rules decide."""
     return {
