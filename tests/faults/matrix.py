@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import anthropic  # noqa: F401  # it takes seconds the first time, and would take them from the cells
 import grpc
+import openai  # noqa: F401  # likewise
 
 from tests.faults.dialects import HTTP, WIRES
 from tests.faults.faulty import Faulty, Row, Serve, good
@@ -42,6 +44,8 @@ COLUMNS = (
     "with a fallback, `Stream`",
 )
 MAX_TOKENS = 8
+_SERVERS = 6
+"""How many run at once: they mostly wait, but their starts are work."""
 _FAULTY = 0
 """The index of its deployment."""
 _LONG_CHARACTERS = 40
@@ -191,14 +195,21 @@ def _times(count: int) -> str:
 async def cells(row: Row) -> dict[str, tuple[str, ...]]:
     """What happens by each wire: alone and with a fallback, asked in both ways."""
     ways = [(has_fallback, is_streaming) for has_fallback in (False, True) for is_streaming in (False, True)]
-    told = await asyncio.gather(
-        *(
-            cell(row, serve, has_fallback=has_fallback, is_streaming=is_streaming)
-            for serve in row.wires.values()
-            for has_fallback, is_streaming in ways
-        )
-    )
-    return dict(zip(row.wires, zip(*[iter(told)] * len(ways), strict=True), strict=True))
+    room = asyncio.Semaphore(_SERVERS)
+
+    async def told(serve: Serve, *, has_fallback: bool, is_streaming: bool) -> str:
+        async with room:
+            return await cell(row, serve, has_fallback=has_fallback, is_streaming=is_streaming)
+
+    async with asyncio.TaskGroup() as group:  # none is left behind when one fails
+        tasks = {
+            wire: [
+                group.create_task(told(serve, has_fallback=has_fallback, is_streaming=is_streaming))
+                for has_fallback, is_streaming in ways
+            ]
+            for wire, serve in row.wires.items()
+        }
+    return {wire: tuple(task.result() for task in own) for wire, own in tasks.items()}
 
 
 async def lines(row: Row) -> list[str]:

@@ -42,7 +42,7 @@ def _alike(name: str, reply: Reply) -> Row:
 
 
 _BREATH_S = 0.02
-_IMPATIENT = {"idle_timeout_s": 0.5}
+_IMPATIENT = {"idle_timeout_s": 1.0}
 _FAILED = pb.GenerateResponse(complete=pb.GenerateComplete(finish_reason="error"))
 _NOT_THERE = (
     "a vLLM server is connected to before it is asked, for its tokenizer; while it is not there, it is no candidate."
