@@ -193,14 +193,6 @@ class Escalating:
         usage, cost_picousd = _spent(first)
         model, spec = first.job.decision.model, _deployment(first.job.decision)
         attempts = [Attempt(model.name, spec, Outcome.ESCALATED, cost_picousd=cost_picousd)]
-        if first.finished is None:
-            self._metrics.spent(
-                model.name,
-                input_tokens=usage.input_tokens,
-                cached_input_tokens=usage.cached_input_tokens,
-                output_tokens=usage.output_tokens,
-                cost_picousd=cost_picousd,
-            )
         yield Tried(attempts[0])
         second = _Answer(job, False, Impression(self._config.prior))
         try:

@@ -52,7 +52,7 @@ class Walk:
         self._runs = 0
         self._attempts: list[Attempt] = []
         self._told = 0  # one more than the attempts, once it was told that it has started
-        self._paid: list[tuple[str, Usage, int]] = []
+        self._paid: list[tuple[Usage, int]] = []
         self._failures: list[TierwayError] = []
 
     @property
@@ -70,7 +70,7 @@ class Walk:
         job, model, given = self.job, table.deployments[index].model, self.transcript
         ceiling = None
         if job.max_cost_picousd is not None:
-            spent_picousd = sum(cost_picousd for _, _, cost_picousd in self._paid)
+            spent_picousd = sum(cost_picousd for _, cost_picousd in self._paid)
             ceiling = CostCeiling(
                 max_picousd=job.max_cost_picousd - spent_picousd,
                 input_picousd=model.input_picousd,
@@ -102,7 +102,7 @@ class Walk:
         cost_picousd = 0
         if run.tried is not None:
             cost_picousd = run.tried.cost_picousd
-            self._paid.append((model, run.tried.usage, cost_picousd))
+            self._paid.append((run.tried.usage, cost_picousd))
         reason = failure.reason if failure else ""
         self._attempts.append(Attempt(model, name, outcome, reason, self.transcript.characters, cost_picousd))
         if failure is not None:
@@ -154,22 +154,14 @@ class Walk:
         job, broken = self.job, self.broken
         if broken and job.json_schema is not None and not is_json(self.transcript.text, job.json_schema):
             raise StreamBrokenError("what others added to the answer that broke off makes no JSON of it")
-        for model, usage, cost_picousd in self._paid:
-            metrics.spent(
-                model,
-                input_tokens=usage.input_tokens,
-                cached_input_tokens=usage.cached_input_tokens,
-                output_tokens=usage.output_tokens,
-                cost_picousd=cost_picousd,
-            )
-        usage = sum_of([usage for _, usage, _ in self._paid])
+        usage = sum_of([usage for usage, _ in self._paid])
         metrics.answered(self._attempts[-1].model)
         timings = Timings(job.decided_s - job.arrived_s, self.first_token_s - job.arrived_s, now_s - job.arrived_s)
         # A text that broke off stood still in between: its pace is nobody's.
         later_tokens = 0 if broken else self.transcript.tokens - 1
         per_token_s = (now_s - self.first_token_s) / later_tokens if later_tokens > 0 else None
         metrics.paced(self._first_model, timings.first_token_s, per_token_s)
-        cost_picousd = sum(cost_picousd for _, _, cost_picousd in self._paid)
+        cost_picousd = sum(cost_picousd for _, cost_picousd in self._paid)
         # Without one the last token was said, and the stream broke before its account.
         finish_reason = self.transcript.finish_reason or FinishReason.LENGTH
         return Finished(usage, cost_picousd, timings, finish_reason, tuple(self._attempts))

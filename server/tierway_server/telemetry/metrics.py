@@ -33,10 +33,8 @@ class Metrics:
         self.decisions = Tallies(semconv.DECISIONS, "Decisions taken.", ("tier", "model", "complexity"), self.registry)
         self.errors = self._counter(semconv.ERRORS, "Requests that ended in an error.", "reason")
         self.answers = self._counter(semconv.ANSWERS, "Answers that were completed.", "model")
-        self.tokens = self._counter(semconv.TOKENS, "Tokens of completed answers.", "model", "direction")
-        self.cost = self._counter(
-            semconv.COST_USD, "Cost of completed answers in USD, by the configured prices.", "model"
-        )
+        self.tokens = self._counter(semconv.TOKENS, "Tokens read and generated.", "model", "direction")
+        self.cost = self._counter(semconv.COST_USD, "Cost of tries in USD, by the configured prices.", "model")
         self.failures = self._counter(semconv.FAILURES, "Tries at an answer that failed.", "model", "reason")
         self._fallbacks = self._counter(
             semconv.FALLBACKS, "Tries that failed, after which another was made.", "model", "reason"
@@ -227,7 +225,7 @@ class Metrics:
     def spent(
         self, model: str, *, input_tokens: int, cached_input_tokens: int, output_tokens: int, cost_picousd: int
     ) -> None:
-        """Count what a model's part of a completed answer took."""
+        """Count what one try at an answer took, whatever became of it."""
         self._tokens_of(model, "input").inc(input_tokens)
         self._tokens_of(model, "cached_input").inc(cached_input_tokens)
         self._tokens_of(model, "output").inc(output_tokens)
