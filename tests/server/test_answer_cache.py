@@ -275,6 +275,20 @@ async def test_the_first_who_asked_may_leave_and_the_others_are_answered() -> No
     assert finished(await third).cost_picousd == 0
 
 
+async def test_who_pays_for_what_another_began_is_told_times_of_its_own() -> None:
+    fleet, gate = layered(), asyncio.Event()
+    fleet.engines["nano"].script("Par", gate, "is", ".")
+    long_ago = fleet.job(streams=True)
+    first = await reading(fleet, replace(long_ago, arrived_s=long_ago.arrived_s - 1_000))
+    second = await reading(fleet, fleet.job(streams=True))
+    first.cancel()
+    await asyncio.wait([first])
+    gate.set()
+    end = finished(await second)
+    assert end.cost_picousd > 0
+    assert 0 < end.timings.first_token_s <= end.timings.total_s < 1_000
+
+
 async def test_the_generation_ends_at_once_when_the_last_one_has_left() -> None:
     fleet, never = layered(), asyncio.Event()
     fleet.engines["nano"].script("Par", never)

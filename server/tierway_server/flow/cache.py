@@ -168,6 +168,9 @@ class Cached:
                         case Started():
                             has_started = True
                             yield Started(job.decision)
+                        case Finished() if flight.payer is reader and flight.job is not job:
+                            # Whoever began it has left: its times were counted from another arrival.
+                            yield replace(event, timings=self._timings(job, first_token_s))
                         case Finished() if flight.payer is not reader:
                             yield replace(
                                 event,

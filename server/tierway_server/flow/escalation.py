@@ -26,6 +26,7 @@ from tierway_server.flow.decide import Decider
 from tierway_server.flow.events import Attempt, Delta, Event, Finished, Outcome, Started, Tried
 from tierway_server.flow.job import Job
 from tierway_server.flow.walk import sum_of
+from tierway_server.flow.weak_alarm import WeakAlarm
 from tierway_server.telemetry.metrics import Metrics
 
 logger = logging.getLogger(__name__)
@@ -81,6 +82,7 @@ class Escalating:
         self._clock = clock
         self._top_tier = max(deployment.model.tier for deployment in table.deployments)
         self._allowance = Allowance(config.max_share, most=_BURST, clock=clock)
+        self._alarm = WeakAlarm(config.alert_share, metrics, clock)
 
     async def answer(self, job: Job) -> AsyncGenerator[Event, None]:
         """The events of the answer.
@@ -153,6 +155,7 @@ class Escalating:
         tier = job.decision.tier
         is_weak = verdict is not None and verdict.confidence < self._config.threshold
         self._metrics.judged(tier, is_weak=is_weak)
+        self._alarm.judged(is_weak=is_weak)
         if verdict is None or not is_weak:
             return None
         _, spent_picousd = _spent(first)

@@ -19,6 +19,7 @@ from tierway_server.flow.escalation import Answering
 from tierway_server.flow.events import Delta, Event, Finished, Started
 from tierway_server.flow.ids import uuid7
 from tierway_server.flow.job import Job
+from tierway_server.flow.shown import Shown
 from tierway_server.rpc import encode, pipeline
 from tierway_server.rpc.call import Call, check_request_id
 from tierway_server.rpc.decode import Asked, asked, judged, parse
@@ -222,8 +223,10 @@ class RouterService:
 
     async def _events(self, job: Job, call: Call) -> AsyncGenerator[Event, None]:
         """The answer's events; the last one leaves its account in the log."""
+        shown = Shown(job, self._metrics, self._clock)
         async with aclosing(self._answerer.answer(job)) as events:
-            async for event in events:
+            async for each in events:
+                event = shown.passed(each)
                 if isinstance(event, Finished):
                     logger.info(
                         "answered",
