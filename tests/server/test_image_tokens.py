@@ -66,6 +66,11 @@ def test_whatever_the_bytes_are_it_is_a_number_within_bounds(head: bytes, rest: 
     assert LEAST <= tokens(head + rest) <= MOST
 
 
+def test_a_table_before_the_size_is_passed_over() -> None:
+    table = b"\xff\xc4\0\7\x11\0\1\0\1"
+    assert tokens(b"\xff\xd8" + table + written(format="JPEG")[2:]) == TOKENS
+
+
 def test_it_is_not_looked_for_as_long_as_a_sender_likes() -> None:
     segments = 64
     size = written(format="JPEG")[2:]
