@@ -228,22 +228,8 @@ class RouterService:
             async for each in events:
                 event = shown.passed(each)
                 if isinstance(event, Finished):
-                    logger.info(
-                        "answered",
-                        extra={
-                            "request_id": call.request_id,
-                            "decision_id": job.id,
-                            "tenant": call.tenant,
-                            "deployment": event.attempts[-1].deployment,
-                            **_steered(job.decision),
-                            "attempts": len(event.attempts),
-                            "cached": event.is_cached,
-                            "input_tokens": event.usage.input_tokens,
-                            "output_tokens": event.usage.output_tokens,
-                            "cost_usd": round(event.cost_picousd * encode.PICO, 12),
-                            "total_s": round(event.timings.total_s, 4),
-                        },
-                    )
+                    # As soon as the answer is on its way: it need not wait for a line in the log.
+                    asyncio.get_running_loop().call_soon(_log, job, call, event)
                 yield event
 
     def _handler(
@@ -258,6 +244,25 @@ class RouterService:
             trailers=((semconv.CONSTITUTION_KEY, self._constitution_hash),),
             clock=self._clock,
         )
+
+
+def _log(job: Job, call: Call, answer: Finished) -> None:
+    logger.info(
+        "answered",
+        extra={
+            "request_id": call.request_id,
+            "decision_id": job.id,
+            "tenant": call.tenant,
+            "deployment": answer.attempts[-1].deployment,
+            **_steered(job.decision),
+            "attempts": len(answer.attempts),
+            "cached": answer.is_cached,
+            "input_tokens": answer.usage.input_tokens,
+            "output_tokens": answer.usage.output_tokens,
+            "cost_usd": round(answer.cost_picousd * encode.PICO, 12),
+            "total_s": round(answer.timings.total_s, 4),
+        },
+    )
 
 
 def _steered(decision: Decision) -> dict[str, str]:
