@@ -18,7 +18,7 @@ from tierway_server.backends.base import Chunk, FinishReason, Usage
 from tierway_server.config import CacheConfig
 from tierway_server.errors import UnavailableError
 from tierway_server.flow.escalation import Answering
-from tierway_server.flow.events import Attempt, Delta, Event, Finished, Outcome, Started, Timings
+from tierway_server.flow.events import Attempt, Delta, Event, Finished, Outcome, Started, Timings, Tried
 from tierway_server.flow.flights import Flight, Reader
 from tierway_server.flow.job import Job
 from tierway_server.flow.kept import Kept, Store, cache_key, decode_kept, encode_kept
@@ -91,7 +91,9 @@ class Cached:
     async def _taking_part(self, job: Job, age_s: float) -> AsyncGenerator[Event, None]:
         key = cache_key(job, self._identity)
         shares = job.max_cost_picousd is None
-        has_started = has_begun = is_again = False
+        has_started = has_begun = False
+        told: list[Attempt] = []
+        earlier: tuple[Attempt, ...] | None = None  # what was told of flights that failed; None: this is the first
         while True:
             kept = await self._kept(key, age_s)
             flight = self._flights.get(key)  # after the wait, in which one may have begun
@@ -102,7 +104,7 @@ class Cached:
             else:
                 flight = self._flown(key, job) if shares else None
                 outcome, events = "miss", self._below.answer(job) if flight is None else self._read(flight, job)
-            if not is_again:
+            if earlier is None:
                 self._metrics.cache_looked_up(outcome)
             try:
                 async with aclosing(events):
@@ -111,13 +113,17 @@ class Cached:
                             continue
                         has_started = True
                         has_begun = has_begun or isinstance(event, Delta)
+                        if isinstance(event, Tried):
+                            told.append(replace(event.attempt, cost_picousd=0))
+                        elif earlier and isinstance(event, Finished):
+                            event = replace(event, attempts=(*earlier, *event.attempts))  # noqa: PLW2901
                         yield event
                 return
             except UnavailableError:
                 # Its time was that of another. Who has more of it, and has been shown nothing, asks again: together with all who do.
                 if flight is None or has_begun or job.give_up_s <= flight.job.give_up_s:
                     raise
-            is_again = True
+            earlier = tuple(told)
 
     async def _kept(self, key: bytes, age_s: float) -> Kept | None:
         entry = await self._store.get(key)
