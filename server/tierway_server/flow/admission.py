@@ -126,8 +126,8 @@ class Admission:
                 raise
             except asyncio.CancelledError:
                 # Who leaves says nothing of the deployment; who waited for its first token until the time was over does.
-                if tried is not None and not tried.first_token_s:
-                    tried.failed = self._clock() - tried.began_s >= _PATIENCE * (give_up_s - tried.began_s)
+                if tried is not None and not tried.first_token_s and (left_s := give_up_s - tried.began_s) > 0:
+                    tried.failed = self._clock() - tried.began_s >= _PATIENCE * left_s
                 raise
             finally:
                 self._learn(index, tried, prefix_keys)

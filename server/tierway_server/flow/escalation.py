@@ -17,7 +17,7 @@ from typing import Protocol
 
 from tierway_core import Decision, Request, Table
 from tierway_core.cost import estimate_picousd
-from tierway_server.backends.base import Chunk, Usage
+from tierway_server.backends.base import Chunk, FinishReason, Usage
 from tierway_server.config import EscalationConfig
 from tierway_server.errors import TierwayError
 from tierway_server.flow.allowance import Allowance
@@ -58,6 +58,9 @@ class _Answer:
     """Its end, where it came."""
 
     def verdict(self) -> Verdict | None:
+        """How sure it seems. What a provider's filter ended is not weak: another's answer would go around that."""
+        if self.finished is not None and self.finished.finish_reason is FinishReason.CONTENT_FILTER:
+            return None
         return self.impression.verdict(
             self.job.decision.base, is_whole=self.finished is not None, is_free=self.job.json_schema is None
         )
@@ -159,7 +162,7 @@ class Escalating:
         if verdict is None or not is_weak:
             return None
         _, spent_picousd = _spent(first)
-        left_picousd = None if job.max_cost_picousd is None else max(0, job.max_cost_picousd - spent_picousd)
+        left_picousd = _left_picousd(job, spent_picousd)
         decision = self._decider.reconsider(self._raised(job, left_picousd))
         if decision is None:
             self._metrics.not_escalated(tier, "nobody")
@@ -213,7 +216,7 @@ class Escalating:
                             yield shown
             return
         except TierwayError as failure:
-            if second.impression.tokens:
+            if second.impression.has_begun:
                 raise
             failed = Attempt(job.decision.model.name, _deployment(job.decision), Outcome.FELL_BACK, failure.reason)
         attempts.append(failed)
@@ -230,9 +233,10 @@ class Escalating:
             for event in first.held[:-1]:
                 yield event
             answered = replace(first.finished.attempts[-1], cost_picousd=0)
-            yield replace(first.finished, attempts=(*attempts, answered))
+            timings = replace(first.finished.timings, total_s=self._clock() - first.job.arrived_s)
+            yield replace(first.finished, timings=timings, attempts=(*attempts, answered))
             return
-        again = replace(first.job, id=f"{first.job.id}-again")
+        again = replace(first.job, id=f"{first.job.id}-again", max_cost_picousd=_left_picousd(first.job, cost_picousd))
         last = _Answer(again, False, Impression(self._config.prior))
         async with aclosing(self._below.answer(again)) as events:
             async for event in events:
@@ -261,6 +265,11 @@ def _spent(first: _Answer) -> tuple[Usage, int]:
         return first.finished.usage, first.finished.cost_picousd
     decision, tokens = first.job.decision, first.impression.tokens
     return Usage(decision.input_tokens, 0, tokens), estimate_picousd(decision.model, decision.input_tokens, tokens)
+
+
+def _left_picousd(job: Job, spent_picousd: int) -> int | None:
+    """What a request may still cost; None: it has no ceiling."""
+    return None if job.max_cost_picousd is None else max(0, job.max_cost_picousd - spent_picousd)
 
 
 def _together(attempts: list[Attempt], usage: Usage, cost_picousd: int, finished: Finished) -> Finished:

@@ -13,7 +13,7 @@ from typing import Final
 
 from tierway_core.table import Deployment
 from tierway_server.backends.base import Chunk, Generation
-from tierway_server.errors import ProviderFailedError, ProviderTimeoutError, StreamBrokenError
+from tierway_server.errors import ProviderFailedError, ProviderTimeoutError, StreamBrokenError, TierwayError
 from tierway_server.flow.admission import Admission
 from tierway_server.flow.job import Job
 from tierway_server.flow.tries import Try
@@ -77,6 +77,13 @@ class Run:
         """Whether its first chunk came."""
         return self.tried is not None and self.tried.first_token_s > 0
 
+    @property
+    def failed(self) -> TierwayError | None:
+        """How it failed before its first chunk, by now; None: it has not."""
+        first = self._first
+        failure = first.exception() if first is not None and first.done() and not first.cancelled() else None
+        return failure if isinstance(failure, TierwayError) else None
+
     def first(self) -> asyncio.Task[Chunk]:
         """Its first chunk, on its way from now on."""
         if self._first is None:
@@ -133,9 +140,10 @@ class Run:
                     raise StreamBrokenError("the answer ended without its account", metadata=self._names)
 
     async def _begun(self, chunks: AsyncGenerator[Chunk, None], now_s: float) -> Chunk:
-        patience_s = None
-        if self._patience_share is not None:
-            patience_s = max(0.0, self._patience_share * (self._job.give_up_s - now_s))
+        patience_s, left_s = None, self._job.give_up_s - now_s
+        # Whoever still reads when the time is over has more of it than who asked first, and nobody knows how much.
+        if self._patience_share is not None and left_s > 0:
+            patience_s = self._patience_share * left_s
         limit = asyncio.timeout(patience_s)
         try:
             async with limit:

@@ -31,6 +31,7 @@ class Walk:
         "first_token_s",
         "has_started",
         "job",
+        "refused",
         "transcript",
         "waited_s",
     )
@@ -46,6 +47,8 @@ class Walk:
         self.transcript = Transcript(job.sampling.stop)
         self.broken: TierwayError | None = None
         """Why the answer broke off after its first token, lately; None: it did not."""
+        self.refused: TierwayError | None = None
+        """A failure that is everybody's, or that nobody else should go around; None: there was none."""
         self.first_token_s = 0.0
         """When the answer began, on the server's clock; 0: not yet."""
         self._first_model = ""
@@ -62,8 +65,8 @@ class Walk:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the caller has as many tokens as it asked for."""
-        return self.transcript.tokens >= self.job.max_tokens
+        """Whether the caller has the end of the answer, or as many tokens as it asked for."""
+        return self.transcript.finish_reason is not None or self.transcript.tokens >= self.job.max_tokens
 
     def generation(self, table: Table, index: int) -> Generation:
         """What to ask a deployment for: the answer, or the rest of it."""
@@ -107,6 +110,8 @@ class Walk:
         self._attempts.append(Attempt(model, name, outcome, reason, self.transcript.characters, cost_picousd))
         if failure is not None:
             self._failures.append(failure)
+            if outcome is Outcome.FELL_BACK and not failure.can_fall_back:
+                self.refused = failure
 
     def broke_off(self, run: Run, failure: TierwayError) -> None:
         """Account for a try that failed in the middle."""
@@ -137,6 +142,8 @@ class Walk:
         """
         if self.broken is not None:
             return self.broken
+        if self.refused is not None:
+            return self.refused
         return most_useful(self._failures) if latest.can_fall_back else latest
 
     def began(self, run: Run, now_s: float) -> None:

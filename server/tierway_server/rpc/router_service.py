@@ -165,8 +165,9 @@ class RouterService:
                         reply.cached = event.is_cached
                         if event.confidence is not None:
                             reply.confidence = event.confidence
-        reply.text = "".join(texts)
-        return reply.SerializeToString()
+                        reply.text = "".join(texts)
+                        return reply.SerializeToString()
+        raise InternalError("the answer ended without its account")
 
     async def stream(self, data: bytes, call: Call) -> bytes:
         """Decide and answer, event by event; the last one is returned."""
