@@ -18,6 +18,7 @@ import msgspec
 
 from tierway_core import estimate_tokens
 from tierway_server.backends.base import Chunk, FinishReason, ToolCall, Usage
+from tierway_server.backends.length import Length
 from tierway_server.backends.reading import MalformedError, ReportedError
 from tierway_server.backends.whole_text import WholeText, encodable
 
@@ -83,11 +84,14 @@ _decoder = msgspec.json.Decoder(_Event)
 class Reply:
     """One reply while it comes; see `Reading`."""
 
-    def __init__(self, input_tokens: int, *, is_json_by_tool: bool = False, white_space: str = "") -> None:
+    def __init__(
+        self, input_tokens: int, max_tokens: int, *, is_json_by_tool: bool = False, white_space: str = ""
+    ) -> None:
         """Begin a reply.
 
         Args:
             input_tokens: of the prompt, estimated: for services that speak the API and do not tell.
+            max_tokens: the most that was asked for; a service that sends far more is cut.
             is_json_by_tool: whether the call of the tool for any JSON object is the answer.
             white_space: is left out where the reply begins with it.
 
@@ -99,6 +103,7 @@ class Reply:
         self._input_tokens = input_tokens
         self._is_json_by_tool = is_json_by_tool
         self._white_space = white_space
+        self._length = Length(max_tokens)
         self._whole = WholeText()
         self._texts: list[str] = []
         self._tokens = 0
@@ -130,6 +135,7 @@ class Reply:
                 self._begin(event.index, event.content_block)
             case "message_start" if event.message is not None:
                 self._count(event.message.usage)
+                self._usage.output_tokens = None  # what has been written by then is no account of the answer
             case "message_delta":
                 self._count(event.usage)
                 if event.delta is not None and event.delta.stop_reason is not None:
@@ -168,7 +174,7 @@ class Reply:
             if len(self._calls) == _MOST_CALLS:
                 raise MalformedError("too many calls")
             self._calls[index] = (block, [])
-        elif block.type == "text":
+        elif block.type == "text" and block.text:
             self._say(block.text)
 
     def _more(self, index: int, delta: _Delta) -> None:
@@ -178,6 +184,7 @@ class Reply:
             if self._is_json_by_tool:
                 self._show(delta.partial_json)
             elif index in self._calls:
+                self._spend(delta.partial_json)
                 self._output_tokens += _tokens(delta.partial_json)
                 self._calls[index][1].append(delta.partial_json)
 
@@ -187,6 +194,7 @@ class Reply:
             self._show(text)
 
     def _show(self, text: str) -> None:
+        self._spend(text)
         tokens = _tokens(text)
         self._tokens += tokens
         self._output_tokens += tokens
@@ -196,6 +204,11 @@ class Reply:
             self._white_space = ""
             if whole := self._whole.take(text):
                 self._texts.append(whole)
+
+    def _spend(self, piece: str) -> None:
+        if self._length.is_passed_by(piece):
+            self.finish_reason = FinishReason.LENGTH
+            self.is_done = True
 
     def _why(self, stop_reason: str) -> FinishReason:
         # One that we do not know yet is an end like any other.

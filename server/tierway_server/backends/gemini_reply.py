@@ -23,6 +23,7 @@ import msgspec
 
 from tierway_core import estimate_tokens
 from tierway_server.backends.base import Chunk, FinishReason, TokenLogprob, ToolCall, Usage
+from tierway_server.backends.length import Length
 from tierway_server.backends.reading import MalformedError, ReportedError
 from tierway_server.backends.whole_text import WholeText
 
@@ -102,13 +103,20 @@ _decoder = msgspec.json.Decoder(_Event)
 class GeminiReply:
     """One reply while it comes; see `Reading`."""
 
-    def __init__(self, input_tokens: int) -> None:
-        """Begin a reply; `input_tokens` is an estimate, for when the service does not tell."""
+    def __init__(self, input_tokens: int, max_tokens: int) -> None:
+        """Begin a reply.
+
+        Args:
+            input_tokens: of the prompt, estimated: for when the service does not tell.
+            max_tokens: the most that was asked for; a service that sends far more is cut.
+
+        """
         self.finish_reason: FinishReason | None = None
         """Why it ended, once that is known."""
         self.is_done = False
-        """Never: the service just ends."""
+        """Whether it is too long. The service says nothing of the kind: it just ends."""
         self._input_tokens = input_tokens
+        self._length = Length(max_tokens)
         self._whole = WholeText()
         self._texts: list[str] = []
         self._logprobs: list[TokenLogprob] = []
@@ -174,7 +182,8 @@ class GeminiReply:
                 text += part.text
         logprobs = _logprobs(candidate.logprobs_result)
         if text:
-            tokens = len(logprobs) or estimate_tokens(text)
+            self._spend(text)
+            tokens = len(logprobs) or self._told_since() or estimate_tokens(text)
             self._tokens += tokens
             self._output_tokens += tokens
             if whole := self._whole.take(text):
@@ -185,12 +194,22 @@ class GeminiReply:
                 raise ReportedError({"type": "broken"})
             self.finish_reason = _FINISH_REASONS.get(candidate.finish_reason, FinishReason.LENGTH)
 
+    def _told_since(self) -> int:
+        """How many tokens the service has counted since the last piece; 0 where it does not say."""
+        return max(0, self._usage.candidates_token_count - self._output_tokens) if self._usage is not None else 0
+
     def _call(self, call: _Call) -> None:
         if len(self._calls) == _MOST_CALLS:
             raise MalformedError("too many calls")
         arguments = msgspec.json.encode(call.args).decode()
+        self._spend(arguments)
         self._output_tokens += estimate_tokens(arguments)
         self._calls.append(ToolCall(call.id or f"call_{secrets.token_hex(8)}", call.name, arguments))
+
+    def _spend(self, piece: str) -> None:
+        if self._length.is_passed_by(piece):
+            self.finish_reason = FinishReason.LENGTH
+            self.is_done = True
 
     def _account(self) -> Usage:
         """What the service says that was read and written, else what is estimated here."""
@@ -198,10 +217,13 @@ class GeminiReply:
         if told is None or told.prompt_token_count is None:
             return Usage(self._input_tokens, 0, self._output_tokens)
         read = told.prompt_token_count + told.tool_use_prompt_token_count
+        written = told.candidates_token_count
+        if self.is_done:  # it is we who ended it: more has come than the service had counted
+            written = max(written, self._output_tokens)
         return Usage(
             read,
             min(told.cached_content_token_count, read),
-            told.candidates_token_count + told.thoughts_token_count,
+            written + told.thoughts_token_count,
             told.thoughts_token_count,
         )
 

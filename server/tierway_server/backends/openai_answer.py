@@ -9,6 +9,7 @@ import msgspec
 
 from tierway_core import estimate_tokens
 from tierway_server.backends.base import Chunk, FinishReason, TokenLogprob, ToolCall, Usage
+from tierway_server.backends.length import Length
 from tierway_server.backends.openai_events import (
     CallDelta,
     Choice,
@@ -32,11 +33,6 @@ _BROKEN = frozenset({"error", "insufficient_system_resource", "abort"})
 
 _TOKEN_CHARACTERS = 32
 """An event with no more is taken for one token."""
-_TOKEN_BYTES = 64
-_SPARE_BYTES = 65_536
-_TOKEN_PIECES = 8
-"""Into which some services cut a token, at most: single characters."""
-_SPARE_PIECES = 64
 _MOST_CALLS = 128
 
 
@@ -64,8 +60,7 @@ class Answer:
         self.is_done = False
         """Whether the service said that nothing more comes."""
         self._input_tokens = input_tokens
-        self._bytes_left = max_tokens * _TOKEN_BYTES + _SPARE_BYTES
-        self._pieces_left = max_tokens * _TOKEN_PIECES + _SPARE_PIECES
+        self._length = Length(max_tokens)
         self._whole = WholeText()
         self._texts: list[str] = []
         self._logprobs: list[TokenLogprob] = []
@@ -146,7 +141,7 @@ class Answer:
             self.finish_reason = _FINISH.get(choice.finish_reason, FinishReason.LENGTH)
 
     def _say(self, content: str, logprobs: Logprobs | None) -> None:
-        self._spend(len(content))
+        self._spend(content)
         if text := self._whole.take(content):
             self._texts.append(text)
         tokens = logprobs.content if logprobs and logprobs.content else ()
@@ -163,7 +158,7 @@ class Answer:
             call.name = call.name or encodable(function.name or "")
             if (arguments := function.arguments) is not None:
                 text = arguments if isinstance(arguments, str) else json.dumps(arguments)
-                self._spend(len(text))
+                self._spend(text)
                 call.arguments.append(text)
                 self._output_tokens += 1 if len(text) <= _TOKEN_CHARACTERS else estimate_tokens(text)
 
@@ -183,11 +178,8 @@ class Answer:
             self._places[delta.index] = len(self._calls) - 1
         return len(self._calls) - 1
 
-    def _spend(self, characters: int) -> None:
-        self._bytes_left -= characters
-        self._pieces_left -= 1
-        if self._bytes_left < 0 or self._pieces_left < 0:
-            # More than was asked for, by any measure: the answer has reached its length.
+    def _spend(self, piece: str) -> None:
+        if self._length.is_passed_by(piece):
             self.finish_reason = FinishReason.LENGTH
             self.is_done = True
 
