@@ -25,6 +25,13 @@ RESPONSES = [
         body("the request exceeds the available context size", type="exceed_context_size_error", code=400),
         "CONTEXT_TOO_LONG",
     ),
+    (
+        400,
+        body(
+            "input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000", type="invalid_request_error"
+        ),
+        "CONTEXT_TOO_LONG",
+    ),
     (413, body("prompt is too long: 300000 tokens > 200000 maximum", type="x"), "CONTEXT_TOO_LONG"),
     (413, body("Request too large", type="tokens", code="rate_limit_exceeded"), "PROVIDER_OVERLOADED"),
     (413, b"<html>Request Entity Too Large</html>", "PROVIDER_REJECTED"),
@@ -46,6 +53,7 @@ RESPONSES = [
     (400, json.dumps({"code": "x", "error": "Incorrect API key provided: sk***."}).encode(), "PROVIDER_AUTH"),
     (402, body("Insufficient credits", code=402), "PROVIDER_QUOTA"),
     (429, body("You exceeded your current quota", type="insufficient_quota"), "PROVIDER_QUOTA"),
+    (400, body("Your credit balance is too low to access the API.", type="invalid_request_error"), "PROVIDER_QUOTA"),
     (429, body("Rate limit reached", type="tokens", code="rate_limit_exceeded"), "PROVIDER_OVERLOADED"),
     (429, b"", "PROVIDER_OVERLOADED"),
     (404, body("The model does not exist", code="model_not_found"), "PROVIDER_REJECTED"),
@@ -125,6 +133,18 @@ def test_a_wait_that_the_provider_asks_for_is_told() -> None:
     failure = failures.of_response("groq", 429, {"retry-after": "7"}, b"")
     assert failure.retry_after_s == 7.0
     assert failures.of_response("groq", 401, {"retry-after": "7"}, b"").retry_after_s is None
+
+
+def test_a_limit_by_the_minute_that_google_calls_a_quota_is_waited_for() -> None:
+    quota = {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [{"quotaId": "PerMinute"}]}
+    delay = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "26.5s"}
+    told: dict[str, object] = {"code": 429, "status": "RESOURCE_EXHAUSTED", "details": [quota, delay]}
+    failure = failures.of_response("google", 429, {}, body("You exceeded your current quota.", **told))
+    assert (failure.reason, failure.retry_after_s) == ("PROVIDER_OVERLOADED", 26.5)
+    assert failures.of_report("google", told).retry_after_s == 26.5
+    del told["details"]
+    failure = failures.of_response("google", 429, {}, body("You exceeded your current quota.", **told))
+    assert failure.reason == "PROVIDER_QUOTA"
 
 
 def test_a_key_that_is_rejected_is_no_fault_of_the_caller() -> None:

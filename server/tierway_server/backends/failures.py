@@ -78,11 +78,12 @@ _KINDS: tuple[tuple[type[TierwayError], frozenset[str]], ...] = (
 """Codes and types of bodies, in lower case, whatever status they come with."""
 
 _TOO_LONG = re.compile(
-    r"maximum context length|context (?:length|window|size)|exceeds? the (?:available )?context|prompt is too long"
+    r"maximum context length|context (?:length|window|size|limit)|exceeds? the (?:available )?context|prompt is too long"
     r"|input (?:is )?too long|too many (?:input )?tokens|maximum (?:number of )?(?:input )?tokens allowed",
     re.IGNORECASE,
 )
 _NO_MONEY = re.compile(r"insufficient (?:balance|credits|funds|quota)|exceeded your current quota", re.IGNORECASE)
+_NO_CREDIT = re.compile(r"credit balance is too low", re.IGNORECASE)
 _BLOCKED = re.compile(r"content (?:management )?policy|moderation|flagged", re.IGNORECASE)
 _KEY = re.compile(r"api.?key", re.IGNORECASE)
 
@@ -108,10 +109,16 @@ def of_response(provider: str, status: int, headers: Mapping[str, str], body: by
             kind = ContentBlockedError
         elif status == 400 and _KEY.search(words):  # Gemini's and xAI's
             kind = ProviderAuthError
-    if status == 429 and _NO_MONEY.search(words):
+        elif status == 400 and _NO_CREDIT.search(words):  # Anthropic's
+            kind = ProviderQuotaError
+    after_s = retry_after_s(headers)
+    if after_s is None:
+        after_s = _told_s(report)
+    # Google says "quota" of every limit by the minute too, and then when to come again.
+    if status == 429 and after_s is None and _NO_MONEY.search(words):
         kind = ProviderQuotaError
     _log(provider, status, kind, report)
-    return _error(kind, provider, retry_after_s(headers))
+    return _error(kind, provider, after_s)
 
 
 def of_report(provider: str, report: object, *, status: int = 200) -> TierwayError:
@@ -122,7 +129,7 @@ def of_report(provider: str, report: object, *, status: int = 200) -> TierwayErr
     if kind is ProviderRejectedError and _TOO_LONG.search(_words(report)):
         kind = ContextTooLongError
     _log(provider, status, kind, report)
-    return _error(kind, provider, None)
+    return _error(kind, provider, _told_s(report))
 
 
 def of_exception(provider: str, failure: Exception) -> TierwayError:
@@ -230,6 +237,15 @@ def _report(body: bytes) -> object:
     if isinstance(document, Mapping):
         error = document.get("error", document)
         return error if isinstance(error, Mapping) else {"message": error, "code": document.get("code")}
+    return None
+
+
+def _told_s(report: object) -> float | None:
+    """In how many seconds to come again, where the body says so: Google's `RetryInfo`."""
+    details = report.get("details") if isinstance(report, Mapping) else None
+    for detail in details if isinstance(details, list) else ():
+        if isinstance(detail, Mapping) and isinstance(delay := detail.get("retryDelay"), str):
+            return retry_after_s({"retry-after": delay})
     return None
 
 
