@@ -334,6 +334,7 @@ async def test_azure_has_its_deployment_in_the_address_and_its_own_key(provider)
 async def test_the_environment_of_the_sdk_says_nothing(provider, monkeypatch):
     for name in ("OPENAI_API_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_BASE_URL"):
         monkeypatch.setenv(name, "http://elsewhere.invalid")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "x-secret: elsewhere\nauthorization: elsewhere")
     async with remote_backend(remote_fleet(f"{provider.base_url}/v1")) as backend:
         await answer(backend)
     [asked] = provider.asked
