@@ -23,7 +23,7 @@ from tierway_server.config import parse
 from tierway_server.errors import (
     ContextTooLongError,
     CostCeilingError,
-    InvalidRequestError,
+    NotOfferedError,
     NotReadyError,
     ProviderAuthError,
     ProviderFailedError,
@@ -214,8 +214,8 @@ class TestFailing:
         [
             (asking("word" * 200), ContextTooLongError),
             (asking(cost_ceiling=CostCeiling(max_picousd=1, input_picousd=1, output_picousd=1)), CostCeilingError),
-            (asking(tools=Tools(tools=(Tool(name="a", description="", parameters={}),))), InvalidRequestError),
-            (asking(messages=(Message(Role.USER, "", (Image(uri="https://x"),)),)), InvalidRequestError),
+            (asking(tools=Tools(tools=(Tool(name="a", description="", parameters={}),))), NotOfferedError),
+            (asking(messages=(Message(Role.USER, "", (Image(uri="https://x"),)),)), NotOfferedError),
         ],
     )
     async def test_what_cannot_be_asked_is_not_sent(self, backend, server, generation, expected):

@@ -75,6 +75,8 @@ class GeminiBackend(HttpBackend):
         parameters = dict(model.parameters)
         if isinstance(config := parameters.pop("generationConfig", None), dict):
             body["generationConfig"] |= config
-        streamed = self._streamed(self._endpoint, {**body, **parameters}, GeminiReply(input_tokens), max_tokens)
+        streamed = self._streamed(
+            self._endpoint, {**body, **parameters}, GeminiReply(input_tokens, max_tokens), max_tokens
+        )
         chunks = self._unless_refused(streamed)
         return continued(chunks, generation.answered) if generation.answered.strip() else chunks

@@ -12,8 +12,8 @@ class EventTooLongError(Exception):
 class EventReader:
     """Takes bytes as they come and returns the payloads of the events that they complete.
 
-    Lines end in LF, CRLF or CR; a byte order mark may stand in front of the first one. Comments (keep-alives) and the fields `event`, `id` and `retry` are passed over; `error`, which is no
-    field of the standard, is one of llama.cpp's and taken for `data`.
+    Lines end in LF, CRLF or CR; a byte order mark may stand in front of the first one. Comments (keep-alives) and the fields `event`, `id`
+    and `retry` are passed over; `error`, which is no field of the standard, is one of llama.cpp's and taken for `data`.
     """
 
     __slots__ = ("_data", "_is_after_cr", "_is_first", "_max_bytes", "_rest", "_size")
