@@ -161,6 +161,9 @@ class TestAsking:
             "logprobs": 3,
         }
 
+    def test_a_seed_has_no_more_bits_than_the_api_takes(self) -> None:
+        assert body(sampling=Sampling(seed=2**63 - 1))["generationConfig"]["seed"] == 2**31 - 1
+
     def test_a_schema_is_a_format_and_a_continuation_is_asked_for_in_words(self) -> None:
         config = body(json_schema=SCHEMA)["generationConfig"]
         assert (config["responseMimeType"], config["responseJsonSchema"]) == ("application/json", SCHEMA)

@@ -29,6 +29,8 @@ from tierway_server.errors import NotOfferedError
 
 _MODES = {ToolMode.AUTO: "AUTO", ToolMode.NONE: "NONE", ToolMode.REQUIRED: "ANY"}
 _THINKS_IN_CALLS = re.compile(r"gemini-(?:[3-9]|[1-9][0-9])\b")
+_SEED_BITS = 2**31 - 1
+"""As many bits of a seed the API takes: the lower ones of ours."""
 _NO_SIGNATURE = "skip_thought_signature_validator"
 """From Gemini 3 on a call is taken back only with the signature that came with it, which our contract does not carry. Google's
 documentation has this one for calls that have none."""
@@ -67,7 +69,7 @@ def _sampled(sampling: Sampling) -> dict[str, Any]:
         "temperature": sampling.temperature,
         "topP": sampling.top_p,
         "topK": sampling.top_k,
-        "seed": sampling.seed,
+        "seed": None if sampling.seed is None else sampling.seed & _SEED_BITS,
         "presencePenalty": sampling.presence_penalty,
         "frequencyPenalty": sampling.frequency_penalty,
         "stopSequences": list(sampling.stop) or None,

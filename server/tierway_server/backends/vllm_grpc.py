@@ -12,6 +12,7 @@ import hashlib
 import io
 import logging
 import zipfile
+import zlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -217,7 +218,7 @@ class VllmGrpcBackend:
                     chunk = response.chunk
                     usage = replace(
                         usage,
-                        cached_input_tokens=max(usage.cached_input_tokens, chunk.cached_tokens),
+                        cached_input_tokens=max(usage.cached_input_tokens, min(chunk.cached_tokens, len(prompt))),
                         output_tokens=usage.output_tokens + len(chunk.token_ids),
                     )
                     yield Chunk(
@@ -302,7 +303,8 @@ def _in_bundle(data: bytes, fingerprint: str) -> dict[str, bytes]:
             if sum(entry.file_size for entry in found) > _MOST_BUNDLE_BYTES:
                 raise TokenizerUnusableError("it is too large")
             return {entry.filename: bundle.read(entry) for entry in found}
-    except zipfile.BadZipFile as error:
+    # RuntimeError: it is encrypted, or compressed in a way that is not known here.
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         raise TokenizerUnusableError("it is no archive") from error
 
 
