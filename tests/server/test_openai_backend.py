@@ -312,9 +312,20 @@ async def test_azure_has_its_deployment_in_the_address_and_its_own_key(provider)
     assert "authorization" not in asked.headers
 
 
+async def test_what_a_deployment_states_stands_beside_what_its_kind_does(provider):
+    stated = {"provider": {"order": ["a"]}, "reasoning_effort": "low"}
+    fleet = remote_fleet(f"{provider.base_url}/v1", kind="openrouter", deployment={"parameters": stated})
+    async with remote_backend(fleet) as backend:
+        await answer(backend)
+    asked = provider.asked[0].document
+    assert asked["provider"] == {"require_parameters": True, "order": ["a"]}
+    assert asked["reasoning_effort"] == "low"
+
+
 async def test_the_environment_of_the_sdk_says_nothing(provider, monkeypatch):
     for name in ("OPENAI_API_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_BASE_URL"):
         monkeypatch.setenv(name, "http://elsewhere.invalid")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "x-secret: elsewhere\nauthorization: elsewhere")
     async with remote_backend(remote_fleet(f"{provider.base_url}/v1")) as backend:
         await answer(backend)
     [asked] = provider.asked

@@ -18,8 +18,9 @@ import msgspec
 
 from tierway_core import estimate_tokens
 from tierway_server.backends.base import Chunk, FinishReason, ToolCall, Usage
+from tierway_server.backends.call_ids import with_own_ids
 from tierway_server.backends.length import Length
-from tierway_server.backends.reading import MalformedError, ReportedError
+from tierway_server.backends.reading import MalformedError, ReportedError, believed
 from tierway_server.backends.whole_text import WholeText, encodable
 
 _TOKEN_CHARACTERS = 32
@@ -38,7 +39,7 @@ _FINISH_REASONS = {
 
 
 class _Thinking(msgspec.Struct):
-    thinking_tokens: int = 0
+    thinking_tokens: int | None = None
 
 
 class _Usage(msgspec.Struct):
@@ -102,6 +103,7 @@ class Reply:
         """Whether the service said that nothing more comes."""
         self._input_tokens = input_tokens
         self._is_json_by_tool = is_json_by_tool
+        self._is_json_called = False
         self._white_space = white_space
         self._length = Length(max_tokens)
         self._whole = WholeText()
@@ -114,7 +116,7 @@ class Reply:
     @property
     def is_empty(self) -> bool:
         """Whether nothing came but what surrounds an answer."""
-        return not self._output_tokens and not self._calls
+        return not (self._output_tokens or self._calls or self._is_json_called)
 
     def take(self, payload: bytes) -> None:
         """Take the next event.
@@ -157,9 +159,13 @@ class Reply:
     def last_chunk(self) -> Chunk:
         """The end of the answer, with what came since the last chunk."""
         text = "".join(self._texts) + self._whole.end()
+        if self._is_json_called and not self._output_tokens:
+            text = "{}"  # for which nothing is sent
         calls = tuple(
-            ToolCall(encodable(block.id), encodable(block.name), encodable("".join(pieces)) or "{}")
-            for _, (block, pieces) in sorted(self._calls.items())
+            with_own_ids(
+                ToolCall(encodable(block.id), encodable(block.name), encodable("".join(pieces)) or "{}")
+                for _, (block, pieces) in sorted(self._calls.items())
+            )
         )
         return Chunk(
             text,
@@ -174,6 +180,8 @@ class Reply:
             if len(self._calls) == _MOST_CALLS:
                 raise MalformedError("too many calls")
             self._calls[index] = (block, [])
+        elif block.type == "tool_use":
+            self._is_json_called = True
         elif block.type == "text" and block.text:
             self._say(block.text)
 
@@ -223,12 +231,15 @@ class Reply:
     def _account(self) -> Usage:
         """What the service says that was read and written, else what is estimated here."""
         told = self._usage
-        cached = told.cache_read_input_tokens or 0
+        cached = believed(told.cache_read_input_tokens) or 0
         read = self._input_tokens
-        if told.input_tokens is not None:
-            read = told.input_tokens + (told.cache_creation_input_tokens or 0) + cached
-        written = self._output_tokens if told.output_tokens is None else told.output_tokens
-        thought = told.output_tokens_details.thinking_tokens if told.output_tokens_details else 0
+        if (fresh := believed(told.input_tokens)) is not None:
+            read = fresh + (believed(told.cache_creation_input_tokens) or 0) + cached
+        written = believed(told.output_tokens)
+        if written is None:
+            written = self._output_tokens
+        thinking = told.output_tokens_details
+        thought = believed(thinking.thinking_tokens if thinking else None) or 0
         return Usage(read, min(cached, read), written, min(thought, written))
 
 

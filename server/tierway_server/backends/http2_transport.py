@@ -1,8 +1,9 @@
-"""HTTP/2 for the providers' SDKs, over httpx2's own transport, with the one thing it leaves out.
+"""HTTP/2 for the providers' SDKs, over httpx2's own transport, with what it leaves out.
 
 httpcore2 forgets a stream that nobody reads any more without a word to the server, which goes on generating, and is paid for it. Here such
-a stream is reset. That takes parts of httpcore2 that are not promised: tests/server/test_http_pool.py says when they are no longer as
-they were.
+a stream is reset. And where a connection has as many streams as its server takes, httpcore2 has all others wait: here they get another
+connection, while the pool has one left. What else a connection needs is `http2_connection.py`'s. That takes parts of httpcore2 that are not
+promised: tests/server/test_http_pool.py says when they are no longer as they were.
 """
 
 from __future__ import annotations
@@ -20,8 +21,11 @@ import httpcore2
 import httpx2
 
 from tierway_server.backends.endpoint import Endpoint, Reply
+from tierway_server.backends.http2_connection import Http2Connection
 
 _KEEP_ALIVE_S = 30.0
+_MOST_TURNS_AWAY = 8
+"""How many connections may end before they have begun with one request."""
 
 
 class Http2Transport(httpx2.AsyncHTTPTransport):
@@ -79,12 +83,27 @@ class _Reply:
 
 class _Pool(httpcore2.AsyncConnectionPool):
     def create_connection(self, origin: httpcore2.Origin) -> httpcore2.AsyncConnectionInterface:
-        return _Connection(
-            origin=origin, ssl_context=self._ssl_context, keepalive_expiry=self._keepalive_expiry, http2=True
-        )
+        return _Connection(self, origin)
+
+    def answers_of(self, connection: _Connection) -> int:
+        """How many answers are under way on a connection, or are to be."""
+        return sum(each.connection is connection for each in self._requests)
 
 
 class _Connection(httpcore2.AsyncHTTPConnection):
+    def __init__(self, pool: _Pool, origin: httpcore2.Origin) -> None:
+        super().__init__(
+            origin=origin,
+            ssl_context=pool._ssl_context,  # noqa: SLF001  # see above
+            keepalive_expiry=pool._keepalive_expiry,  # noqa: SLF001  # see above
+            http2=True,
+        )
+        self._pool = pool
+
+    def is_available(self) -> bool:
+        most = self._connection.most_streams if isinstance(self._connection, Http2Connection) else None
+        return super().is_available() and (most is None or self._pool.answers_of(self) < most)
+
     async def handle_async_request(self, request: httpcore2.Request) -> httpcore2.Response:
         streams: list[int] = []
 
@@ -93,16 +112,37 @@ class _Connection(httpcore2.AsyncHTTPConnection):
                 streams.append(info["stream_id"])
 
         request.extensions["trace"] = trace
+        await self._begin(request)
         try:
             response = await super().handle_async_request(request)
         except (asyncio.CancelledError, httpcore2.TimeoutException):
             if streams:
                 await self._reset(streams[-1], request)
             raise
+        except httpcore2.ConnectionNotAvailable:
+            # The pool would take another one for ever.
+            request.extensions["turned_away"] = request.extensions.get("turned_away", 0) + 1
+            if request.extensions["turned_away"] > _MOST_TURNS_AWAY:
+                raise httpcore2.RemoteProtocolError("turned away too often") from None
+            raise
         if streams:
             assert isinstance(response.stream, AsyncIterable)
             response.stream = _Body(response.stream, self, streams[-1], request)
         return response
+
+    async def _begin(self, request: httpcore2.Request) -> None:
+        """Connect, if that has not been done."""
+        try:
+            async with self._request_lock:
+                if self._connection is None:
+                    stream = await self._connect(request)
+                    tls = stream.get_extra_info("ssl_object")
+                    is_http2 = tls is not None and tls.selected_alpn_protocol() == "h2"
+                    kind = Http2Connection if is_http2 else httpcore2.AsyncHTTP11Connection
+                    self._connection = kind(self._origin, stream, self._keepalive_expiry)
+        except BaseException:
+            self._connect_failed = True
+            raise
 
     async def _reset(self, stream: int, request: httpcore2.Request) -> None:
         connection: Any = self._connection

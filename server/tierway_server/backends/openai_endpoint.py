@@ -53,6 +53,7 @@ def chat_completions(
             )
         # The SDK takes them from the environment, for whomever it talks to; an operator states them in `headers`.
         client.organization = client.project = None
+        client._custom_headers = {}  # noqa: SLF001  # no argument of it stands above the environment
         client.post("/chat/completions", body={"model": model}, cast_to=httpx2.Response)
     request = made[0]
     unsent = {

@@ -21,7 +21,7 @@ from tierway_server.backends.openai_api import OpenAIBackend
 from tierway_server.backends.openai_dialects import DIALECTS, dialect_of
 from tierway_server.backends.openai_endpoint import chat_completions
 from tierway_server.backends.presence import NOT_ASKED, watch_server
-from tierway_server.config import Config, DeploymentConfig, ModelConfig, ProviderConfig, expand_path, resolve_secret
+from tierway_server.config import Config, DeploymentConfig, ModelConfig, ProviderConfig, expand_path, resolve_key
 
 
 class RemoteBackend(Backend, Protocol):
@@ -224,6 +224,6 @@ def _provider(name: str, config: ProviderConfig, environ: Mapping[str, str], hel
         max_connections=config.max_connections,
         http2=config.http2,
     )
-    key = None if config.api_key is None else resolve_secret(config.api_key, environ)
+    key = None if config.api_key is None else resolve_key(config.api_key, environ)
     tokenizer = None if config.tokenizer is None else expand_path(config.tokenizer, environ)
     return Provider(name, config, key, http_pool(config.address, limits), held, tokenizer)

@@ -18,7 +18,13 @@ from tierway_server.config.problems import ConfigError, Problem
 from tierway_server.config.provider_kinds import PREFILL, FeatureName
 from tierway_server.config.providers import ProviderConfig
 from tierway_server.config.queue import QueueConfig
-from tierway_server.config.references import ReferenceUnresolvedError, expand_path, resolve_secret, resolve_weights
+from tierway_server.config.references import (
+    ReferenceUnresolvedError,
+    expand_path,
+    resolve_key,
+    resolve_secret,
+    resolve_weights,
+)
 from tierway_server.config.routing import (
     ClassifierConfig,
     ExpectedOutputConfig,
@@ -72,6 +78,7 @@ __all__ = [
     "parse",
     "parse_address",
     "redacted",
+    "resolve_key",
     "resolve_secret",
     "resolve_weights",
     "unavailable_reason",

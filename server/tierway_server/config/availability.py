@@ -9,7 +9,7 @@ from tierway_server.config.engines import EngineConfig
 from tierway_server.config.model import Config
 from tierway_server.config.models import DeploymentConfig
 from tierway_server.config.providers import ProviderConfig
-from tierway_server.config.references import ReferenceUnresolvedError, expand_path, resolve_secret, resolve_weights
+from tierway_server.config.references import ReferenceUnresolvedError, expand_path, resolve_key, resolve_weights
 
 _GRPC_PACKAGES = ("smg_grpc_proto", "tokenizers", "jinja2")
 
@@ -39,7 +39,7 @@ def _missing_credential(provider: ProviderConfig, environ: Mapping[str, str]) ->
     if provider.api_key is None:
         return "no credential: the provider states no api_key" if provider.needs_key else ""
     try:
-        resolve_secret(provider.api_key, environ)
+        resolve_key(provider.api_key, environ)
     except ReferenceUnresolvedError as error:
         return f"no credential: {error}"
     return ""

@@ -14,6 +14,7 @@ from tierway_server.config.vault import VaultError, read_vault
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _SECRET = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|file:.+|vault:[A-Za-z0-9_./-]+#[^\s#]+")
+_KEY = re.compile(r"[\x21-\x7e]+")
 _MAX_SECRET_BYTES = 64 * 1024
 
 
@@ -69,6 +70,18 @@ def resolve_weights(model: str, environ: Mapping[str, str]) -> Path:
     except (OSError, ValueError) as error:
         raise ReferenceUnresolvedError(f"{folder} cannot be read") from error
     return folder
+
+
+def resolve_key(reference: str, environ: Mapping[str, str]) -> str:
+    """Return the key of a provider: a secret that can be said in a header field.
+
+    Raises:
+        ReferenceUnresolvedError: as `resolve_secret`, or it is no key: two lines, or a character beyond visible ASCII.
+    """
+    key = resolve_secret(reference, environ)
+    if not _KEY.fullmatch(key):
+        raise ReferenceUnresolvedError(f"{reference} holds no key: white space, or characters beyond ASCII, are in it")
+    return key
 
 
 def resolve_secret(reference: str, environ: Mapping[str, str]) -> str:

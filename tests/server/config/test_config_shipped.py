@@ -128,5 +128,5 @@ def test_face_is_frozen():
         "ReferenceUnresolvedError", "RestartConfig", "RetriesConfig", "RoutingConfig", "ServerConfig", "SharedStateConfig",
         "build_table", "calibration_path", "chains", "default_path", "expand_path", "json_schema", "load",
         "load_weights", "parse",
-        "parse_address", "redacted", "resolve_secret", "resolve_weights", "unavailable_reason",
+        "parse_address", "redacted", "resolve_key", "resolve_secret", "resolve_weights", "unavailable_reason",
     ]  # fmt: skip
