@@ -20,8 +20,11 @@ class H2Upstream:
         self.requests = 0
         self.lost = 0
         """Connections that are over."""
+        self.answers = True
+        """Whether requests are answered at all."""
         self.reset: list[int] = []
         """Streams that the client no longer wanted."""
+        self._streams: list[tuple[_Connection, int]] = []
         self._events = events
         self._ends = ends
 
@@ -29,36 +32,48 @@ class H2Upstream:
         self.connections += 1
         return _Connection(self)
 
-    def answer(self, connection: h2.connection.H2Connection, stream: int) -> None:
+    def answer(self, connection: _Connection, stream: int) -> None:
         self.requests += 1
-        connection.send_headers(stream, [(":status", "200"), ("content-type", "text/event-stream")])
+        if not self.answers:
+            return
+        self._streams.append((connection, stream))
+        connection.h2.send_headers(stream, [(":status", "200"), ("content-type", "text/event-stream")])
         for event in self._events:
-            connection.send_data(stream, event)
+            connection.h2.send_data(stream, event)
         if self._ends:
-            connection.end_stream(stream)
+            connection.h2.end_stream(stream)
+
+    def say(self, request: int, data: bytes, *, ends: bool = False) -> None:
+        """Send more of the answer to a request, by its number from 0."""
+        connection, stream = self._streams[request]
+        connection.h2.send_data(stream, data, end_stream=ends)
+        connection.flush()
 
 
 class _Connection(asyncio.Protocol):
     def __init__(self, upstream: H2Upstream) -> None:
         self._upstream = upstream
-        self._h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
+        self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self._h2.initiate_connection()
-        transport.write(self._h2.data_to_send())
+        self.h2.initiate_connection()
+        self.flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._upstream.lost += 1
 
     def data_received(self, data: bytes) -> None:
-        for event in self._h2.receive_data(data):
+        for event in self.h2.receive_data(data):
             if isinstance(event, h2.events.StreamEnded):
-                self._upstream.answer(self._h2, event.stream_id)
+                self._upstream.answer(self, event.stream_id)
             elif isinstance(event, h2.events.StreamReset):
                 self._upstream.reset.append(event.stream_id)
-        self._transport.write(self._h2.data_to_send())
+        self.flush()
+
+    def flush(self) -> None:
+        self._transport.write(self.h2.data_to_send())
 
 
 @asynccontextmanager

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
+import httpx2
 import pytest
 
 from tests.faults import openai_events as openai
@@ -12,6 +15,7 @@ from tests.server.certificate import trusted_when_named
 from tests.server.h2_upstream import h2_upstream
 from tests.server.remote import answer, asking, remote_backend, remote_fleet, text_of
 from tests.server.running import until
+from tierway_server.backends.http2_transport import Http2Transport
 from tierway_server.errors import ProviderUnreachableError
 
 EVENTS = tuple(openai.events())
@@ -56,6 +60,82 @@ async def test_whose_task_is_cancelled_resets_the_stream_too_or_closes_the_conne
         await asyncio.wait((waiting,))
         # Cancelled in the midst of a write, it leaves a connection that nobody can write to any more.
         await until(lambda: len(provider.reset) + provider.lost == 1)
+
+
+PATIENT, IMPATIENT = 60.0, 0.1
+
+
+@asynccontextmanager
+async def transport() -> AsyncIterator[Http2Transport]:
+    async with Http2Transport(max_connections=4, context=httpx2.create_ssl_context()) as transport:
+        yield transport
+
+
+async def asked(transport: Http2Transport, base_url: str, read_s: float) -> httpx2.Response:
+    """What is answered to a request whose answer may be silent for so long."""
+    timeout = {"connect": PATIENT, "pool": PATIENT, "write": PATIENT, "read": read_s}
+    return await transport.handle_async_request(
+        httpx2.Request("POST", base_url, content=b"{}", extensions={"timeout": timeout})
+    )
+
+
+async def body(response: httpx2.Response) -> bytes:
+    try:
+        return b"".join([piece async for piece in response.aiter_raw()])
+    finally:
+        await response.aclose()
+
+
+async def test_who_is_silent_beside_others_that_talk_ends_alone(tls):
+    async with h2_upstream((), tls, ends=False) as (provider, base_url), transport() as pool:
+        silent = asyncio.create_task(body(await asked(pool, base_url, IMPATIENT)))
+        talking = asyncio.create_task(body(await asked(pool, base_url, PATIENT)))
+        said = 0
+        while not silent.done():  # what comes for another is no sign of life of this one
+            provider.say(1, b".")
+            said += 1
+            await asyncio.wait((silent,), timeout=IMPATIENT / 10)
+        with pytest.raises(httpx2.ReadTimeout):
+            await silent
+        await until(lambda: len(provider.reset) == 1)
+        provider.say(1, b"!", ends=True)
+        assert await talking == b"." * said + b"!"
+        last = asyncio.create_task(body(await asked(pool, base_url, PATIENT)))
+        provider.say(2, b"!", ends=True)
+        assert await last == b"!"
+        assert provider.connections == 1
+
+
+async def test_over_a_connection_on_which_all_was_silent_nothing_more_is_asked_and_who_is_on_it_lives_on(tls):
+    async with h2_upstream((), tls, ends=False) as (provider, base_url), transport() as pool:
+        silent = await asked(pool, base_url, IMPATIENT)
+        waiting = asyncio.create_task(body(await asked(pool, base_url, PATIENT)))
+        with pytest.raises(httpx2.ReadTimeout):
+            await body(silent)
+        last = asyncio.create_task(body(await asked(pool, base_url, PATIENT)))
+        assert provider.connections == 2
+        for request, answer in ((1, waiting), (2, last)):
+            provider.say(request, b"!", ends=True)
+            assert await answer == b"!"
+
+
+async def test_a_connection_that_is_silent_and_nobody_else_s_is_closed(tls):
+    async with h2_upstream((), tls, ends=False) as (provider, base_url), transport() as pool:
+        with pytest.raises(httpx2.ReadTimeout):
+            await body(await asked(pool, base_url, IMPATIENT))
+        await until(lambda: provider.lost == 1)
+        assert provider.reset == [1]
+
+
+async def test_who_never_answers_at_all_ends_alone_too(tls):
+    async with h2_upstream((), tls, ends=False) as (provider, base_url), transport() as pool:
+        waiting = asyncio.create_task(body(await asked(pool, base_url, PATIENT)))
+        provider.answers = False
+        with pytest.raises(httpx2.ReadTimeout):
+            await asked(pool, base_url, IMPATIENT)
+        provider.say(0, b"!", ends=True)
+        assert await waiting == b"!"
+        await until(lambda: len(provider.reset) == 1)
 
 
 @pytest.mark.parametrize("http2", [True, False])
