@@ -76,6 +76,10 @@ class EngineConfig(Section):
     coalesce_window_s: Annotated[float, Field(ge=0, le=1)] = 0.05
     """Longest wait, in seconds, for further tokens before a delta is sent; the first goes out at once; 0 sends each alone."""
 
+    idle_timeout_s: Seconds = 60.0
+    """Longest silence, in seconds, between two outputs of an answer, and before the first one; then the engine is taken to hang: the answer
+    is aborted there, and goes on elsewhere where it can. Longer than the longest prompts of `max_num_seqs` requests take to be read."""
+
     tool_parser: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,64}$")] | None = None
     """How the model writes that it calls a function: a name of vLLM's own parsers, such as `hermes`; its chat template must know tools.
     Default: it cannot call functions, and requests with tools go elsewhere."""
