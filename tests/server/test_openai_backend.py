@@ -340,14 +340,20 @@ async def test_without_a_key_none_is_sent(provider):
 
 async def test_an_exhausted_limit_is_told(provider):
     from tierway_server.backends.remote_models import RemoteModels
-    from tierway_server.config import parse
+    from tierway_server.config import Secrets, parse
 
     told = []
     provider.answer = lambda _: Reply(
         steps=EVENTS, headers=(("x-ratelimit-remaining-requests", "0"), ("x-ratelimit-reset-requests", "1m30s"))
     )
     config = parse(remote_fleet(f"{provider.base_url}/v1"))
-    models = RemoteModels(config, [""], {"UPSTREAM_KEY": KEY}, held=lambda name, seconds: told.append((name, seconds)))
+    models = RemoteModels(
+        config,
+        [""],
+        {"UPSTREAM_KEY": KEY},
+        Secrets({"UPSTREAM_KEY": KEY}, {}),
+        held=lambda name, seconds: told.append((name, seconds)),
+    )
     assert text_of(await answer(models.by_deployment[0])) == "Paris it is."
     await models.aclose()
     assert told == [("upstream", 90.0)]

@@ -19,7 +19,7 @@ from tierway_server.backends.base import CostCeiling, FinishReason, Image, Messa
 from tierway_server.backends.remote_models import RemoteModels
 from tierway_server.backends.vllm_grpc import VllmGrpcBackend
 from tierway_server.backends.vllm_grpc import VllmServer as Place
-from tierway_server.config import parse
+from tierway_server.config import Secrets, parse
 from tierway_server.errors import (
     ContextTooLongError,
     CostCeilingError,
@@ -406,7 +406,7 @@ async def test_the_configuration_makes_it_and_keeps_it(server, port):
     """Through what the server itself constructs, with the connection that it keeps."""
     document = remote_fleet(f"grpc://127.0.0.1:{port}", kind="vllm_grpc")
     config = parse(document)
-    models = RemoteModels(config, [""], ENVIRON)
+    models = RemoteModels(config, [""], ENVIRON, Secrets(ENVIRON, {}))
     keeping = asyncio.create_task(models.run())
     try:
         backend = models.by_deployment[0]

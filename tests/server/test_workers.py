@@ -75,6 +75,21 @@ async def test_what_is_shared_is_one_and_what_is_counted_is_summed(server: Runni
     assert await server.metric("vllm:num_requests_running", model_name="premium") == 0
 
 
+async def test_an_engine_that_hangs_breaks_its_answer_off_and_is_told_to_stop() -> None:
+    document = only(five_tiers(workers=WORKERS), "premium")
+    document["engines"]["premium"]["idle_timeout_s"] = 0.5
+    async with serving(parse(document)) as server:
+        client = await server.router()
+        call = client.Stream(stream("Please hang", sampling=MANY))
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            async for _ in call:
+                pass
+        assert caught.value.code() == grpc.StatusCode.INTERNAL
+        assert caught.value.details() == "deployment premium@premium was silent for 0.5 s"
+        await until(lambda: is_running(server, 0))
+        assert server.supervisor.state.error_share(0) > 0
+
+
 async def test_leaving_and_a_deadline_reach_the_engine(server: Running) -> None:
     client = await server.router()
     call = client.Stream(stream(sampling=MANY))

@@ -60,6 +60,8 @@ class RemoteModel:
 class HttpBackend(ABC):
     """A `Backend` over a provider's pool of connections."""
 
+    idle_timeout_s = None
+    """The transports have it, between two bytes: a comment in the stream is a sign of life too."""
     will_return = False
 
     def __init__(self, model: RemoteModel, pool: HttpPool, held: Callable[[float], None] = lambda _: None) -> None:

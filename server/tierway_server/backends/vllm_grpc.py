@@ -107,6 +107,8 @@ class _Model:
 class VllmGrpcBackend:
     """A `Backend` over one connection to a vLLM server."""
 
+    idle_timeout_s = None
+    """Each read has it."""
     will_return = True
 
     def __init__(self, server: VllmServer, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:

@@ -11,6 +11,7 @@ from tierway_server.errors import StreamBrokenError, TierwayError
 from tierway_server.flow.events import Attempt, Event, Finished, Outcome, Started, Timings, Tried
 from tierway_server.flow.failures import most_useful
 from tierway_server.flow.job import Job
+from tierway_server.flow.retries import Wait
 from tierway_server.flow.runs import Run
 from tierway_server.flow.takeover import Transcript, is_json
 from tierway_server.telemetry.metrics import Metrics
@@ -33,14 +34,14 @@ class Walk:
         "job",
         "refused",
         "transcript",
-        "waited_s",
+        "waits",
     )
 
     def __init__(self, job: Job) -> None:
         self.job = job
         self.ahead = [job.decision.deployment, *job.decision.fallback]
         """Who has not been tried, in order."""
-        self.waited_s: tuple[float, ...] = ()
+        self.waits: tuple[Wait, ...] = ()
         """The waits before the tries at the deployment that is tried now."""
         self.has_started = False
         """Whether somebody was admitted."""
@@ -122,7 +123,7 @@ class Walk:
     def leave(self, run: Run) -> None:
         """Go on without a deployment."""
         self.ahead.remove(run.deployment.index)
-        self.waited_s = ()
+        self.waits = ()
 
     def news(self) -> Sequence[Event]:
         """What the caller has not been told of the way: nothing before somebody was admitted."""
