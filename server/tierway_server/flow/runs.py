@@ -161,6 +161,8 @@ class Run:
         self, chunks: AsyncGenerator[Chunk, None], patience_s: float | None, failure: type[TierwayError]
     ) -> Chunk | None:
         """The next chunk; None at the end. Who is silent for longer has failed."""
+        if patience_s is None:
+            return await anext(chunks, None)
         limit = asyncio.timeout(patience_s)
         try:
             async with limit:
