@@ -9,7 +9,7 @@ import grpc
 
 from tierway.v1 import admin_service_pb2 as pb
 from tierway.v1 import admin_service_pb2_grpc
-from tierway_client import _codec
+from tierway_client import _decode_fleet
 from tierway_client._channel import channel_options
 from tierway_client._enums import BreakerSetting
 from tierway_client._fleet import DeploymentStats
@@ -56,7 +56,7 @@ class AdminClient:
         """Holds the circuit breaker of a deployment open or closed, or gives it back to its automaton; tells how it stands now."""
         request = pb.SetBreakerRequest(deployment=deployment, setting=cast("pb.BreakerSetting", setting))
         reply: pb.SetBreakerResponse = self._call(self._stub.SetBreaker, request)
-        return _codec.decode_deployment_stats(reply.deployment)
+        return _decode_fleet.decode_deployment_stats(reply.deployment)
 
     def close(self) -> None:
         """Closes the channel; calls under way are cancelled."""
