@@ -179,7 +179,15 @@ class Process:
         )
         self.queues = Queues(self.table, self.state, self.deployments, config.queue, config.queue_sizes, self.metrics)
         admission = Admission(
-            self.table, self.state, self.deployments, self.queues, limits, budgets, prefixes, self.holds
+            self.table,
+            self.state,
+            self.deployments,
+            self.queues,
+            limits,
+            budgets,
+            prefixes,
+            self.holds,
+            self.metrics,
         )
         answerer = Answerer(
             self.table,

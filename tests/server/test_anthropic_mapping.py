@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -27,7 +28,7 @@ from tierway_server.backends.base import (
 )
 from tierway_server.backends.continuation import INSTRUCTION
 from tierway_server.backends.reading import MalformedError, ReportedError
-from tierway_server.errors import InvalidRequestError
+from tierway_server.errors import NotOfferedError
 
 QUESTION = Message(Role.USER, "Where is Paris?")
 WEATHER = Tool(name="weather", description="Tells the weather", parameters={"properties": {"city": {"type": "string"}}})
@@ -100,7 +101,7 @@ class TestAsking:
     @pytest.mark.parametrize("arguments", ["{", "[1]", '"x"', '{"a": "\\ud800"}'])
     def test_a_call_that_is_no_json_object_cannot_be_taken_back(self, arguments: str) -> None:
         call = Message(Role.ASSISTANT, "", tool_calls=(ToolCall("a", "weather", arguments),))
-        with pytest.raises(InvalidRequestError) as refused:
+        with pytest.raises(NotOfferedError) as refused:
             body(QUESTION, call)
         assert refused.value.field == "query.messages"
 
@@ -126,14 +127,32 @@ class TestAsking:
         }
 
     def test_sampling_has_its_own_names(self) -> None:
-        written = body(sampling=Sampling(temperature=0.5, top_p=0.9, top_k=40, stop=("\n\n", "END")))
-        assert written | {"temperature": 0.5, "top_p": 0.9, "top_k": 40, "stop_sequences": ["\n\n", "END"]} == written
+        written = body(sampling=Sampling(temperature=0.5, top_p=0.9, top_k=40, stop=("\n\n1", "END")))
+        assert written | {"temperature": 0.5, "top_p": 0.9, "top_k": 40, "stop_sequences": ["\n\n1", "END"]} == written
 
     @pytest.mark.parametrize("name", ["seed", "presence_penalty", "frequency_penalty", "top_logprobs"])
     def test_what_the_api_does_not_have_is_refused_by_name(self, name: str) -> None:
-        with pytest.raises(InvalidRequestError) as refused:
+        with pytest.raises(NotOfferedError) as refused:
             body(sampling=replace(Sampling(), **{name: 1}))
         assert refused.value.field == f"sampling.{name}"
+
+    def test_a_stop_of_white_space_alone_is_refused(self) -> None:
+        with pytest.raises(NotOfferedError) as refused:
+            body(sampling=Sampling(stop=("END", "\n\n")))
+        assert refused.value.field == "sampling.stop[1]"
+
+    def test_a_call_that_another_provider_named_has_a_name_that_this_one_takes(self) -> None:
+        foreign = ("functions.weather:0", "functions.weather:1", "toolu_1-a")
+        turns = body(
+            QUESTION,
+            Message(Role.ASSISTANT, "", tool_calls=tuple(ToolCall(each, "weather", "{}") for each in foreign)),
+            *(Message(Role.TOOL, "rain", tool_call_id=each) for each in foreign),
+        )["messages"]
+        called = [block["id"] for block in turns[1]["content"]]
+        assert called == [block["tool_use_id"] for block in turns[2]["content"]]
+        assert len(set(called)) == 3
+        assert all(re.fullmatch("[a-zA-Z0-9_-]+", each) for each in called)
+        assert called[2] == "toolu_1-a"
 
     def test_no_penalty_is_none_and_only_sampling_takes_the_older_version(self) -> None:
         it = asked(
@@ -176,7 +195,7 @@ class TestAsking:
         assert it.is_json_by_tool
         assert it.body["tools"][0]["input_schema"] == {"type": "object"}
         assert it.body["tool_choice"]["name"] == JSON_TOOL
-        with pytest.raises(InvalidRequestError):
+        with pytest.raises(NotOfferedError):
             body(json_schema={}, tools=Tools(tools=(WEATHER,)))
 
     def test_a_schema_and_tools_go_together(self) -> None:
@@ -216,7 +235,7 @@ class TestAsking:
 
 def read(*events: dict[str, Any], **how: Any) -> Chunk:
     """All that comes of these events, as one chunk."""
-    reply = Reply(9, **how)
+    reply = Reply(9, 64, **how)
     for event in events:
         reply.take(json.dumps(event).encode())
     return reply.last_chunk()
@@ -255,7 +274,7 @@ class TestReading:
         assert it.text == "In France."
 
     def test_each_piece_comes_once(self) -> None:
-        reply = Reply(9)
+        reply = Reply(9, 64)
         reply.take(json.dumps(more(0, type="text_delta", text="In")).encode())
         assert reply.chunk() == Chunk("In", 1)
         assert reply.chunk() is None
@@ -278,6 +297,20 @@ class TestReading:
         it = read(began(0, type="text", text="In"), more(0, type="text_delta", text=" France"))
         assert it.usage == Usage(9, 0, 2)
 
+    def test_what_nobody_can_have_counted_is_not_believed(self) -> None:
+        it = read(
+            started(input_tokens=-5, cache_read_input_tokens=-1),
+            began(0, type="text", text="In"),
+            ended("end_turn", output_tokens=-2, output_tokens_details={"thinking_tokens": None}),
+        )
+        assert it.usage == Usage(9, 0, 1)
+
+    def test_far_more_than_was_asked_for_is_its_length(self) -> None:
+        reply = Reply(9, 1)
+        for _ in range(100):
+            reply.take(json.dumps(more(0, type="text_delta", text="!")).encode())
+        assert (reply.finish_reason, reply.is_done) == (FinishReason.LENGTH, True)
+
     @pytest.mark.parametrize(
         ("stop_reason", "finish_reason"),
         [
@@ -295,7 +328,7 @@ class TestReading:
         assert read(started(), ended(stop_reason, output_tokens=1)).finish_reason is finish_reason
 
     def test_it_has_ended_when_it_says_why_and_is_done_when_it_says_so(self) -> None:
-        reply = Reply(9)
+        reply = Reply(9, 64)
         seen = [(reply.finish_reason, reply.is_done)]
         for event in (started(), ended(None), ended("end_turn"), {"type": "message_stop"}):
             reply.take(json.dumps(event).encode())
@@ -325,6 +358,11 @@ class TestReading:
         )
         assert (it.text, it.tool_calls, it.finish_reason) == ('{"city": "Paris"}', (), FinishReason.STOP)
 
+    def test_the_tool_that_stands_for_any_json_object_may_be_called_with_an_empty_one(self) -> None:
+        called = began(0, type="tool_use", id="a", name=JSON_TOOL, input={})
+        it = read(called, more(0, type="input_json_delta", partial_json=""), ended("tool_use"), is_json_by_tool=True)
+        assert (it.text, it.tool_calls, it.finish_reason) == ("{}", (), FinishReason.STOP)
+
     @pytest.mark.parametrize(
         ("pieces", "rest"),
         [((" \n", "next"), "next"), ((" ", "\n\nnext"), "\nnext"), (("next",), "next"), (("\n next",), "\n next")],
@@ -336,11 +374,11 @@ class TestReading:
     @pytest.mark.parametrize("payload", [b"", b"{", b"[]", b'{"type": 1}', b'{"type": "message_start", "message": 7}'])
     def test_what_is_no_event_is_told(self, payload: bytes) -> None:
         with pytest.raises(MalformedError):
-            Reply(9).take(payload)
+            Reply(9, 64).take(payload)
 
     def test_an_error_among_the_events_is_told_for_classification(self) -> None:
         with pytest.raises(ReportedError) as raised:
-            Reply(9).take(b'{"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}')
+            Reply(9, 64).take(b'{"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}')
         assert raised.value.report == {"type": "overloaded_error", "message": "Overloaded"}
 
     @settings(deadline=None)

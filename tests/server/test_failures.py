@@ -25,6 +25,13 @@ RESPONSES = [
         body("the request exceeds the available context size", type="exceed_context_size_error", code=400),
         "CONTEXT_TOO_LONG",
     ),
+    (
+        400,
+        body(
+            "input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000", type="invalid_request_error"
+        ),
+        "CONTEXT_TOO_LONG",
+    ),
     (413, body("prompt is too long: 300000 tokens > 200000 maximum", type="x"), "CONTEXT_TOO_LONG"),
     (413, body("Request too large", type="tokens", code="rate_limit_exceeded"), "PROVIDER_OVERLOADED"),
     (413, b"<html>Request Entity Too Large</html>", "PROVIDER_REJECTED"),
@@ -48,6 +55,17 @@ RESPONSES = [
     (429, body("You exceeded your current quota", type="insufficient_quota"), "PROVIDER_QUOTA"),
     (429, body("Rate limit reached", type="tokens", code="rate_limit_exceeded"), "PROVIDER_OVERLOADED"),
     (429, b"", "PROVIDER_OVERLOADED"),
+    (429, body("You exceeded your current quota. Limit: 20", status="RESOURCE_EXHAUSTED", code=429), "PROVIDER_QUOTA"),
+    (429, body("Your prepayment credits are depleted.", status="RESOURCE_EXHAUSTED", code=429), "PROVIDER_QUOTA"),
+    (400, body("Your credit balance is too low to access the API.", type="invalid_request_error"), "PROVIDER_QUOTA"),
+    (400, body("You have reached your specified API usage limits.", type="invalid_request_error"), "PROVIDER_QUOTA"),
+    (
+        400,
+        body(
+            "input length and `max_tokens` exceed context limit: 188240 + 21333 > 200000", type="invalid_request_error"
+        ),
+        "CONTEXT_TOO_LONG",
+    ),
     (404, body("The model does not exist", code="model_not_found"), "PROVIDER_REJECTED"),
     (405, b"", "PROVIDER_REJECTED"),
     (408, b"", "PROVIDER_TIMEOUT"),
@@ -77,6 +95,10 @@ REPORTS = [
     ({"message": "the maximum context length is 4096", "code": 400}, "CONTEXT_TOO_LONG"),
     ({"message": "No", "code": 400}, "PROVIDER_REJECTED"),
     ({"message": "No", "code": True}, "PROVIDER_FAILED"),
+    ({"message": "No", "type": "invalid_request_error"}, "PROVIDER_REJECTED"),
+    ({"message": "prompt is too long: 2 tokens > 1 maximum", "type": "invalid_request_error"}, "CONTEXT_TOO_LONG"),
+    ({"message": "Your credit balance is too low", "type": "invalid_request_error"}, "PROVIDER_QUOTA"),
+    ({"message": "No", "code": 503, "status": "UNAVAILABLE"}, "PROVIDER_OVERLOADED"),
     ("No", "PROVIDER_FAILED"),
     (7, "PROVIDER_FAILED"),
 ]
@@ -125,6 +147,18 @@ def test_a_wait_that_the_provider_asks_for_is_told() -> None:
     failure = failures.of_response("groq", 429, {"retry-after": "7"}, b"")
     assert failure.retry_after_s == 7.0
     assert failures.of_response("groq", 401, {"retry-after": "7"}, b"").retry_after_s is None
+
+
+def test_a_limit_by_the_minute_that_google_calls_a_quota_is_waited_for() -> None:
+    quota = {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [{"quotaId": "PerMinute"}]}
+    delay = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "26.5s"}
+    told: dict[str, object] = {"code": 429, "status": "RESOURCE_EXHAUSTED", "details": [quota, delay]}
+    failure = failures.of_response("google", 429, {}, body("You exceeded your current quota.", **told))
+    assert (failure.reason, failure.retry_after_s) == ("PROVIDER_OVERLOADED", 26.5)
+    assert failures.of_report("google", told).retry_after_s == 26.5
+    del told["details"]
+    failure = failures.of_response("google", 429, {}, body("You exceeded your current quota.", **told))
+    assert failure.reason == "PROVIDER_QUOTA"
 
 
 def test_a_key_that_is_rejected_is_no_fault_of_the_caller() -> None:

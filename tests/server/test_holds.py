@@ -81,6 +81,7 @@ class Fleet:
             budgets,
             Prefixes(),
             self.holds,
+            metrics,
             now_ns=lambda: self.now_ns,
         )
         router = Router(self.table, self.state)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.faults import openai_events as openai
 from tests.faults.upstream import Asked, End, Reply, document, upstream
-from tests.server.remote import KEY, answer, asking, remote_backend, remote_fleet, text_of
+from tests.server.remote import KEY, answer, asking, failure_of, outcome, remote_backend, remote_fleet, text_of
 from tests.server.running import until
 from tierway_server.backends.base import FinishReason, Usage
 from tierway_server.backends.continuation import INSTRUCTION
@@ -21,7 +21,6 @@ from tierway_server.errors import (
     ProviderTimeoutError,
     ProviderUnreachableError,
     StreamBrokenError,
-    TierwayError,
 )
 
 USAGE = Usage(openai.INPUT_TOKENS, openai.CACHED_INPUT_TOKENS, len(openai.PIECES))
@@ -48,24 +47,6 @@ def always(*steps: object, **reply: object):
         return Reply(steps=steps, **reply)  # type: ignore[arg-type]
 
     return reply_to
-
-
-async def outcome(backend, generation=None) -> tuple[str, TierwayError | None]:
-    """What an answer said, and how it failed, if it did."""
-    said = ""
-    try:
-        async for chunk in backend.generate(generation or asking()):
-            said += chunk.text
-    except TierwayError as failure:
-        return said, failure
-    return said, None
-
-
-async def failure_of(backend, generation=None) -> tuple[str, TierwayError]:
-    """What came before an answer failed, and its failure."""
-    said, failure = await outcome(backend, generation)
-    assert failure is not None
-    return said, failure
 
 
 async def test_an_answer_comes_with_its_account_and_its_end(backend):
@@ -331,9 +312,20 @@ async def test_azure_has_its_deployment_in_the_address_and_its_own_key(provider)
     assert "authorization" not in asked.headers
 
 
+async def test_what_a_deployment_states_stands_beside_what_its_kind_does(provider):
+    stated = {"provider": {"order": ["a"]}, "reasoning_effort": "low"}
+    fleet = remote_fleet(f"{provider.base_url}/v1", kind="openrouter", deployment={"parameters": stated})
+    async with remote_backend(fleet) as backend:
+        await answer(backend)
+    asked = provider.asked[0].document
+    assert asked["provider"] == {"require_parameters": True, "order": ["a"]}
+    assert asked["reasoning_effort"] == "low"
+
+
 async def test_the_environment_of_the_sdk_says_nothing(provider, monkeypatch):
     for name in ("OPENAI_API_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_BASE_URL"):
         monkeypatch.setenv(name, "http://elsewhere.invalid")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "x-secret: elsewhere\nauthorization: elsewhere")
     async with remote_backend(remote_fleet(f"{provider.base_url}/v1")) as backend:
         await answer(backend)
     [asked] = provider.asked

@@ -12,7 +12,7 @@ import pytest
 from smg_grpc_proto.generated import vllm_engine_pb2 as pb
 
 from tests.server.byte_tokenizer import files
-from tests.server.remote import ENVIRON, KEY, answer, asking, remote_fleet, text_of
+from tests.server.remote import ENVIRON, KEY, answer, asking, failure_of, remote_fleet, text_of
 from tests.server.running import until
 from tests.server.vllm_grpc_server import TOKENIZER, VllmServer, serving, tokens
 from tierway_server.backends.base import CostCeiling, FinishReason, Image, Message, Role, Sampling, Tool, Tools, Usage
@@ -23,7 +23,7 @@ from tierway_server.config import Secrets, parse
 from tierway_server.errors import (
     ContextTooLongError,
     CostCeilingError,
-    InvalidRequestError,
+    NotOfferedError,
     NotReadyError,
     ProviderAuthError,
     ProviderFailedError,
@@ -32,7 +32,6 @@ from tierway_server.errors import (
     ProviderTimeoutError,
     ProviderUnreachableError,
     StreamBrokenError,
-    TierwayError,
 )
 
 PROMPT = "<|im_start|>user\nHello?<|im_end|>\n<|im_start|>assistant\n"
@@ -86,21 +85,24 @@ async def backend(port):
         yield backend
 
 
-async def failure_of(backend, generation=None) -> tuple[str, TierwayError]:
-    """What came before an answer failed, and its failure."""
-    said = ""
-    try:
-        async for chunk in backend.generate(generation or asking()):
-            said += chunk.text
-    except TierwayError as failure:
-        return said, failure
-    raise AssertionError(f"it did not fail, and said {said}")
-
-
 def asked_by(server: VllmServer) -> tuple[str, pb.SamplingParams]:
     """The latest prompt, as text, and its parameters."""
     request = server.asked[-1]
     return TOKENIZER.decode(list(request.tokenized.input_ids), skip_special_tokens=False), request.sampling_params
+
+
+def encrypted(archive: bytes) -> bytes:
+    """The archive, which says of its files that they are encrypted."""
+    for signature, flags in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        at = archive.find(signature) + flags
+        archive = archive[:at] + b"\1" + archive[at + 1 :]
+    return archive
+
+
+def garbled(archive: bytes) -> bytes:
+    """The archive, whose first file cannot be unpacked."""
+    at = archive.find(b"tokenizer.json") + len("tokenizer.json")
+    return archive[:at] + b"\xff" * 16 + archive[at + 16 :]
 
 
 class TestAnswering:
@@ -130,6 +132,30 @@ class TestAnswering:
         server.steps = tuple(pb.GenerateResponse(chunk=pb.GenerateStreamChunk(token_ids=[each])) for each in ids)
         chunks = await answer(backend)
         assert [chunk.text for chunk in chunks if chunk.text] == ["日", "本", " ", "😀"]
+
+    async def test_tokens_that_are_no_text_yet_go_with_those_that_complete_it(self, backend, server):
+        ids = tokens("日")
+        server.steps = [
+            pb.GenerateResponse(
+                chunk=pb.GenerateStreamChunk(
+                    token_ids=[each], output_logprobs=pb.OutputLogProbs(token_ids=[each], token_logprobs=[-0.5])
+                )
+            )
+            for each in ids
+        ]
+        chunk, end = await answer(backend, asking(sampling=Sampling(top_logprobs=0)))
+        assert (chunk.text, chunk.token_count, len(chunk.logprobs)) == ("日", 3, 3)
+        assert (end.text, end.token_count, end.usage.output_tokens) == ("", 0, 3)
+
+    async def test_an_answer_that_breaks_off_without_a_text_has_not_begun(self, backend, server):
+        half = pb.GenerateResponse(chunk=pb.GenerateStreamChunk(token_ids=tokens("日")[:1]))
+        server.steps = (half, grpc.StatusCode.INTERNAL)
+        assert type((await failure_of(backend))[1]) is ProviderFailedError
+
+    async def test_no_more_can_be_cached_than_was_read(self, backend, server):
+        server.cached_tokens = 10**6
+        assert (usage := (await answer(backend))[-1].usage) is not None
+        assert usage.cached_input_tokens == usage.input_tokens
 
     async def test_a_stop_text_ends_the_answer_and_is_not_shown(self, backend, server):
         server.steps = ("Paris E", "N", "D it is")
@@ -179,6 +205,13 @@ class TestAnswering:
         await answer(backend, asking(cost_ceiling=ceiling))
         assert asked_by(server)[1].max_tokens == 5
 
+    async def test_a_server_that_does_not_keep_to_the_length_is_cut_there(self, backend, server):
+        server.steps = ("Paris", *" it is.", asyncio.Event())
+        chunks = await answer(backend, asking(max_tokens=8))
+        assert (text_of(chunks), chunks[-1].finish_reason) == ("Paris it", FinishReason.LENGTH)
+        assert chunks[-1].usage == Usage(READ, 4, 8)
+        await until(lambda: server.left == 1)
+
     async def test_long_prompts_are_written_as_short_ones_are(self, backend, server):
         server.about.max_context_length = 16_384
         async with serving(server) as port, running(VllmGrpcBackend(place(port))) as backend:
@@ -214,8 +247,8 @@ class TestFailing:
         [
             (asking("word" * 200), ContextTooLongError),
             (asking(cost_ceiling=CostCeiling(max_picousd=1, input_picousd=1, output_picousd=1)), CostCeilingError),
-            (asking(tools=Tools(tools=(Tool(name="a", description="", parameters={}),))), InvalidRequestError),
-            (asking(messages=(Message(Role.USER, "", (Image(uri="https://x"),)),)), InvalidRequestError),
+            (asking(tools=Tools(tools=(Tool(name="a", description="", parameters={}),))), NotOfferedError),
+            (asking(messages=(Message(Role.USER, "", (Image(uri="https://x"),)),)), NotOfferedError),
         ],
     )
     async def test_what_cannot_be_asked_is_not_sent(self, backend, server, generation, expected):
@@ -340,6 +373,13 @@ class TestBeingThere:
             ({"files": {"tokenizer.json": b"hunter2"}}, "no tokenizer: tokenizer.json cannot be read"),
             ({"files": files() | {"tokenizer_config.json": b"{}"}}, "no tokenizer: the chat template cannot be read"),
             ({"spoil": lambda data: data[:-1]}, "no tokenizer: it did not come whole"),
+            ({"packed": lambda _: b"hunter2"}, "no tokenizer: it is no archive"),
+            ({"packed": encrypted}, "no tokenizer: it is no archive"),
+            ({"packed": garbled}, "no tokenizer: it is no archive"),
+            (
+                {"files": files() | {"tokenizer_config.json": b"[" * 100_000}},
+                "no tokenizer: the chat template cannot be read",
+            ),
         ],
     )
     async def test_a_server_whose_model_cannot_be_used_is_unavailable_with_the_reason(

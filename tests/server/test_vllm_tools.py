@@ -28,7 +28,7 @@ from tierway_server.backends.vllm_params import sampling_params
 from tierway_server.backends.vllm_prompt import Prompter, offered
 from tierway_server.backends.vllm_tools import ToolParsing, check_tool_parser
 from tierway_server.config.tool_parsers import tool_parser_names
-from tierway_server.errors import InvalidRequestError, ModelUnavailableError
+from tierway_server.errors import ModelUnavailableError, NotOfferedError
 
 _AT = {"type": "object", "properties": {"at": {"type": "string"}}, "required": ["at"]}
 TOOLS = Tools(
@@ -153,7 +153,7 @@ def test_a_free_choice_leaves_the_model_free() -> None:
 def test_a_choice_that_nothing_enforces_is_refused() -> None:
     """The pythonic form has no grammar in vLLM."""
     tools = replace(TOOLS, parallel=False)
-    with pytest.raises(InvalidRequestError) as caught:
+    with pytest.raises(NotOfferedError) as caught:
         ToolParsing("pythonic", TOKENIZER).begin(tools, params_of(generation(tools=tools)))
     assert caught.value.field == "query.tool_choice"
 

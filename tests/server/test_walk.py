@@ -21,6 +21,7 @@ from tierway_server.errors import (
     DrainingError,
     EngineLostError,
     InvalidRequestError,
+    NotOfferedError,
     NotReadyError,
     ProviderAuthError,
     ProviderOverloadedError,
@@ -76,6 +77,11 @@ class TestWhatTheCallerSees:
         with pytest.raises(type(last)):
             await walking.events(walking.job())
         assert not walking.engines["balanced"].started
+
+    async def test_what_one_deployment_cannot_do_the_next_one_is_asked_for(self) -> None:
+        walking = fleet("nano", "fast")
+        walking.engines["nano"].script(NotOfferedError("this deployment cannot do that", field="sampling"))
+        assert finished(await walking.events(walking.job())).attempts[-1].model == "fast"
 
     async def test_while_the_server_goes_down_nobody_else_is_asked(self) -> None:
         walking = fleet("nano", "fast")

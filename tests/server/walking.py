@@ -80,7 +80,9 @@ class Walking:
         limits, budgets = Limits(self.table, self.state, self.metrics), Budgets(self.table, self.state, self.metrics)
         queues = Queues(self.table, self.state, self.deployments, config.queue, config.queue_sizes, self.metrics)
         holds = Holds(self.table, self.state)
-        self.admission = Admission(self.table, self.state, self.deployments, queues, limits, budgets, Prefixes(), holds)
+        self.admission = Admission(
+            self.table, self.state, self.deployments, queues, limits, budgets, Prefixes(), holds, self.metrics
+        )
         self.drain = Drain()
         self.hedges = Hedges(config.hedging, len(self.table.deployments), self.metrics)
         retries = Retries(config.retries, self.metrics, draw)

@@ -18,7 +18,9 @@ import msgspec
 
 from tierway_core import estimate_tokens
 from tierway_server.backends.base import Chunk, FinishReason, ToolCall, Usage
-from tierway_server.backends.reading import MalformedError, ReportedError
+from tierway_server.backends.call_ids import with_own_ids
+from tierway_server.backends.length import Length
+from tierway_server.backends.reading import MalformedError, ReportedError, believed
 from tierway_server.backends.whole_text import WholeText, encodable
 
 _TOKEN_CHARACTERS = 32
@@ -37,7 +39,7 @@ _FINISH_REASONS = {
 
 
 class _Thinking(msgspec.Struct):
-    thinking_tokens: int = 0
+    thinking_tokens: int | None = None
 
 
 class _Usage(msgspec.Struct):
@@ -83,11 +85,14 @@ _decoder = msgspec.json.Decoder(_Event)
 class Reply:
     """One reply while it comes; see `Reading`."""
 
-    def __init__(self, input_tokens: int, *, is_json_by_tool: bool = False, white_space: str = "") -> None:
+    def __init__(
+        self, input_tokens: int, max_tokens: int, *, is_json_by_tool: bool = False, white_space: str = ""
+    ) -> None:
         """Begin a reply.
 
         Args:
             input_tokens: of the prompt, estimated: for services that speak the API and do not tell.
+            max_tokens: the most that was asked for; a service that sends far more is cut.
             is_json_by_tool: whether the call of the tool for any JSON object is the answer.
             white_space: is left out where the reply begins with it.
 
@@ -98,7 +103,9 @@ class Reply:
         """Whether the service said that nothing more comes."""
         self._input_tokens = input_tokens
         self._is_json_by_tool = is_json_by_tool
+        self._is_json_called = False
         self._white_space = white_space
+        self._length = Length(max_tokens)
         self._whole = WholeText()
         self._texts: list[str] = []
         self._tokens = 0
@@ -109,7 +116,7 @@ class Reply:
     @property
     def is_empty(self) -> bool:
         """Whether nothing came but what surrounds an answer."""
-        return not self._output_tokens and not self._calls
+        return not (self._output_tokens or self._calls or self._is_json_called)
 
     def take(self, payload: bytes) -> None:
         """Take the next event.
@@ -130,6 +137,7 @@ class Reply:
                 self._begin(event.index, event.content_block)
             case "message_start" if event.message is not None:
                 self._count(event.message.usage)
+                self._usage.output_tokens = None  # what has been written by then is no account of the answer
             case "message_delta":
                 self._count(event.usage)
                 if event.delta is not None and event.delta.stop_reason is not None:
@@ -151,9 +159,13 @@ class Reply:
     def last_chunk(self) -> Chunk:
         """The end of the answer, with what came since the last chunk."""
         text = "".join(self._texts) + self._whole.end()
+        if self._is_json_called and not self._output_tokens:
+            text = "{}"  # for which nothing is sent
         calls = tuple(
-            ToolCall(encodable(block.id), encodable(block.name), encodable("".join(pieces)) or "{}")
-            for _, (block, pieces) in sorted(self._calls.items())
+            with_own_ids(
+                ToolCall(encodable(block.id), encodable(block.name), encodable("".join(pieces)) or "{}")
+                for _, (block, pieces) in sorted(self._calls.items())
+            )
         )
         return Chunk(
             text,
@@ -168,7 +180,9 @@ class Reply:
             if len(self._calls) == _MOST_CALLS:
                 raise MalformedError("too many calls")
             self._calls[index] = (block, [])
-        elif block.type == "text":
+        elif block.type == "tool_use":
+            self._is_json_called = True
+        elif block.type == "text" and block.text:
             self._say(block.text)
 
     def _more(self, index: int, delta: _Delta) -> None:
@@ -178,6 +192,7 @@ class Reply:
             if self._is_json_by_tool:
                 self._show(delta.partial_json)
             elif index in self._calls:
+                self._spend(delta.partial_json)
                 self._output_tokens += _tokens(delta.partial_json)
                 self._calls[index][1].append(delta.partial_json)
 
@@ -187,6 +202,7 @@ class Reply:
             self._show(text)
 
     def _show(self, text: str) -> None:
+        self._spend(text)
         tokens = _tokens(text)
         self._tokens += tokens
         self._output_tokens += tokens
@@ -196,6 +212,11 @@ class Reply:
             self._white_space = ""
             if whole := self._whole.take(text):
                 self._texts.append(whole)
+
+    def _spend(self, piece: str) -> None:
+        if self._length.is_passed_by(piece):
+            self.finish_reason = FinishReason.LENGTH
+            self.is_done = True
 
     def _why(self, stop_reason: str) -> FinishReason:
         # One that we do not know yet is an end like any other.
@@ -210,12 +231,15 @@ class Reply:
     def _account(self) -> Usage:
         """What the service says that was read and written, else what is estimated here."""
         told = self._usage
-        cached = told.cache_read_input_tokens or 0
+        cached = believed(told.cache_read_input_tokens) or 0
         read = self._input_tokens
-        if told.input_tokens is not None:
-            read = told.input_tokens + (told.cache_creation_input_tokens or 0) + cached
-        written = self._output_tokens if told.output_tokens is None else told.output_tokens
-        thought = told.output_tokens_details.thinking_tokens if told.output_tokens_details else 0
+        if (fresh := believed(told.input_tokens)) is not None:
+            read = fresh + (believed(told.cache_creation_input_tokens) or 0) + cached
+        written = believed(told.output_tokens)
+        if written is None:
+            written = self._output_tokens
+        thinking = told.output_tokens_details
+        thought = believed(thinking.thinking_tokens if thinking else None) or 0
         return Usage(read, min(cached, read), written, min(thought, written))
 
 

@@ -221,7 +221,7 @@ class Backend(Protocol):
             EngineLostError: it died before the first chunk.
             StreamBrokenError: it died later.
             ContextTooLongError: the prompt does not fit.
-            InvalidRequestError: it cannot do what `sampling` or `json_schema` asks for.
+            NotOfferedError: it cannot do what `sampling` or `json_schema` asks for.
             ProviderError: a remote provider failed before the first chunk; see its kinds.
             ContentBlockedError: a provider refused the prompt for its content.
 

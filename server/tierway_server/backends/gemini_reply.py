@@ -7,7 +7,7 @@
 | `STOP` | STOP, TOOL_CALLS where something is called |
 | `MAX_TOKENS` and whatever is not known | LENGTH |
 | `SAFETY`, `RECITATION`, `BLOCKLIST`, `PROHIBITED_CONTENT`, `SPII`, `IMAGE_SAFETY` | CONTENT_FILTER |
-| `MALFORMED_FUNCTION_CALL`, `UNEXPECTED_TOOL_CALL` | failures |
+| `MALFORMED_FUNCTION_CALL`, `UNEXPECTED_TOOL_CALL` and their like | failures |
 | `promptFeedback.blockReason` | the prompt is refused for its content |
 | `logprobsResult` | log-probabilities |
 | `promptTokenCount`, `cachedContentTokenCount` | input tokens, cached ones |
@@ -16,14 +16,15 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Any
 
 import msgspec
 
 from tierway_core import estimate_tokens
 from tierway_server.backends.base import Chunk, FinishReason, TokenLogprob, ToolCall, Usage
-from tierway_server.backends.reading import MalformedError, ReportedError
+from tierway_server.backends.call_ids import with_own_ids
+from tierway_server.backends.length import Length
+from tierway_server.backends.reading import MalformedError, ReportedError, believed
 from tierway_server.backends.whole_text import WholeText
 
 _MOST_CALLS = 128
@@ -36,7 +37,10 @@ _FINISH_REASONS = {
     "SPII": FinishReason.CONTENT_FILTER,
     "IMAGE_SAFETY": FinishReason.CONTENT_FILTER,
 }
-_BROKEN = frozenset({"MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL"})
+_BROKEN = frozenset(
+    {"MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS"}
+    | {"MALFORMED_RESPONSE", "MISSING_THOUGHT_SIGNATURE"}
+)
 _BLOCKED = {"code": "content_filter"}
 
 
@@ -102,13 +106,20 @@ _decoder = msgspec.json.Decoder(_Event)
 class GeminiReply:
     """One reply while it comes; see `Reading`."""
 
-    def __init__(self, input_tokens: int) -> None:
-        """Begin a reply; `input_tokens` is an estimate, for when the service does not tell."""
+    def __init__(self, input_tokens: int, max_tokens: int) -> None:
+        """Begin a reply.
+
+        Args:
+            input_tokens: of the prompt, estimated: for when the service does not tell.
+            max_tokens: the most that was asked for; a service that sends far more is cut.
+
+        """
         self.finish_reason: FinishReason | None = None
         """Why it ended, once that is known."""
         self.is_done = False
-        """Never: the service just ends."""
+        """Whether it is too long. The service says nothing of the kind: it just ends."""
         self._input_tokens = input_tokens
+        self._length = Length(max_tokens)
         self._whole = WholeText()
         self._texts: list[str] = []
         self._logprobs: list[TokenLogprob] = []
@@ -162,7 +173,7 @@ class GeminiReply:
             tuple(self._logprobs),
             FinishReason.TOOL_CALLS if self._calls and reason is FinishReason.STOP else reason,
             self._account(),
-            tuple(self._calls),
+            tuple(with_own_ids(self._calls)),
         )
 
     def _more(self, candidate: _Candidate) -> None:
@@ -174,7 +185,8 @@ class GeminiReply:
                 text += part.text
         logprobs = _logprobs(candidate.logprobs_result)
         if text:
-            tokens = len(logprobs) or estimate_tokens(text)
+            self._spend(text)
+            tokens = len(logprobs) or self._told_since() or estimate_tokens(text)
             self._tokens += tokens
             self._output_tokens += tokens
             if whole := self._whole.take(text):
@@ -185,25 +197,34 @@ class GeminiReply:
                 raise ReportedError({"type": "broken"})
             self.finish_reason = _FINISH_REASONS.get(candidate.finish_reason, FinishReason.LENGTH)
 
+    def _told_since(self) -> int:
+        """How many tokens the service has counted since the last piece; 0 where it does not say."""
+        return max(0, self._usage.candidates_token_count - self._output_tokens) if self._usage is not None else 0
+
     def _call(self, call: _Call) -> None:
         if len(self._calls) == _MOST_CALLS:
             raise MalformedError("too many calls")
         arguments = msgspec.json.encode(call.args).decode()
+        self._spend(arguments)
         self._output_tokens += estimate_tokens(arguments)
-        self._calls.append(ToolCall(call.id or f"call_{secrets.token_hex(8)}", call.name, arguments))
+        self._calls.append(ToolCall(call.id, call.name, arguments))
+
+    def _spend(self, piece: str) -> None:
+        if self._length.is_passed_by(piece):
+            self.finish_reason = FinishReason.LENGTH
+            self.is_done = True
 
     def _account(self) -> Usage:
         """What the service says that was read and written, else what is estimated here."""
         told = self._usage
-        if told is None or told.prompt_token_count is None:
+        if told is None or (prompt := believed(told.prompt_token_count)) is None:
             return Usage(self._input_tokens, 0, self._output_tokens)
-        read = told.prompt_token_count + told.tool_use_prompt_token_count
-        return Usage(
-            read,
-            min(told.cached_content_token_count, read),
-            told.candidates_token_count + told.thoughts_token_count,
-            told.thoughts_token_count,
-        )
+        read = prompt + (believed(told.tool_use_prompt_token_count) or 0)
+        cached, thought = believed(told.cached_content_token_count) or 0, believed(told.thoughts_token_count) or 0
+        written = believed(told.candidates_token_count) or 0
+        if self.is_done:  # it is we who ended it: more has come than the service had counted
+            written = max(written, self._output_tokens)
+        return Usage(read, min(cached, read), written + thought, thought)
 
 
 def _logprobs(told: _Logprobs | None) -> list[TokenLogprob]:

@@ -5,17 +5,18 @@ What is asked is `openai_request.py`'s, how the answer is read `openai_answer.py
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
 from tierway_server.backends.base import Chunk, Generation
 from tierway_server.backends.continuation import asked_to_continue, continued
+from tierway_server.backends.endpoint import Endpoint
 from tierway_server.backends.http_backend import HttpBackend, RemoteModel
 from tierway_server.backends.http_pool import HttpPool
 from tierway_server.backends.openai_answer import Answer
 from tierway_server.backends.openai_dialects import Dialect
-from tierway_server.backends.openai_endpoint import Endpoint
 from tierway_server.backends.openai_request import estimated_input_tokens, request_body
 from tierway_server.config import PREFILL
 
@@ -67,4 +68,14 @@ class OpenAIBackend(HttpBackend):
         )
         max_tokens = body[self._dialect.max_tokens]
         answer = Answer(estimated_input_tokens(generation), max_tokens)
-        return self._streamed(self._endpoint, {**body, **model.parameters}, answer, max_tokens)
+        return self._streamed(self._endpoint, _with(body, model.parameters), answer, max_tokens)
+
+
+def _with(body: Mapping[str, Any], parameters: Mapping[str, object]) -> dict[str, Any]:
+    """The request with the deployment's own parameters; what both state as an object has the parts of both."""
+    both = {
+        name: {**stated, **theirs}
+        for name, theirs in parameters.items()
+        if isinstance(theirs, Mapping) and isinstance(stated := body.get(name), Mapping)
+    }
+    return {**body, **parameters, **both}

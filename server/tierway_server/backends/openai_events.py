@@ -25,10 +25,17 @@ class CallDelta(msgspec.Struct):
     function: Function | None = None
 
 
+class TextPart(msgspec.Struct):
+    """A part of what is added, where that is a list."""
+
+    type: str = ""
+    text: str = ""
+
+
 class Delta(msgspec.Struct):
     """What is added to the answer."""
 
-    content: str | None = None
+    content: str | list[TextPart] | None = None
     refusal: str | None = None
     tool_calls: list[CallDelta] | None = None
 

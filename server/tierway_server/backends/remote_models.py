@@ -13,12 +13,13 @@ from typing import Protocol
 from tierway_server.backends.anthropic_api import AnthropicBackend
 from tierway_server.backends.anthropic_endpoint import messages
 from tierway_server.backends.base import Availability, Backend
+from tierway_server.backends.endpoint import Endpoint
 from tierway_server.backends.gemini_api import GeminiBackend, stream_generate_content
 from tierway_server.backends.http_backend import RemoteModel
 from tierway_server.backends.http_pool import HttpPool, PoolLimits, http_pool
 from tierway_server.backends.openai_api import OpenAIBackend
 from tierway_server.backends.openai_dialects import DIALECTS, dialect_of
-from tierway_server.backends.openai_endpoint import Endpoint, chat_completions
+from tierway_server.backends.openai_endpoint import chat_completions
 from tierway_server.backends.presence import NOT_ASKED, watch_server
 from tierway_server.config import Config, DeploymentConfig, ModelConfig, ProviderConfig, Secrets, expand_path
 
@@ -229,6 +230,6 @@ def _provider(
         max_connections=config.max_connections,
         http2=config.http2,
     )
-    key = None if config.api_key is None else secrets.resolve(config.api_key)
+    key = None if config.api_key is None else secrets.key(config.api_key)
     tokenizer = None if config.tokenizer is None else expand_path(config.tokenizer, environ)
     return Provider(name, config, key, http_pool(config.address, limits), held, tokenizer)

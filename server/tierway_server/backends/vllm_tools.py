@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tierway_server.backends.base import Chunk, FinishReason, ToolCall, ToolMode, Tools
 from tierway_server.backends.vllm_prompt import described
-from tierway_server.errors import InvalidRequestError, ModelUnavailableError
+from tierway_server.errors import ModelUnavailableError, NotOfferedError
 
 if TYPE_CHECKING:
     from vllm.entrypoints.generate.base.protocol import DeltaToolCall
@@ -68,7 +68,7 @@ class ToolParsing:
             params: how the engine generates; told here what the parser needs of it.
 
         Raises:
-            InvalidRequestError: the model cannot be held to the choice.
+            NotOfferedError: the model cannot be held to the choice.
             ValueError: (of vLLM) a tool that it cannot offer.
 
         """
@@ -89,7 +89,7 @@ class ToolParsing:
         parser = self._parser(self._tokenizer, request.tools)
         request = parser.adjust_request(request)
         if is_bound and request.structured_outputs is None:
-            raise InvalidRequestError("the engine cannot be held to this choice", field="query.tool_choice")
+            raise NotOfferedError("the engine cannot be held to this choice", field="query.tool_choice")
         params.structured_outputs = request.structured_outputs
         params.skip_special_tokens = request.skip_special_tokens  # in some models they mark a call
         return Calls(parser, request)

@@ -42,7 +42,7 @@ def _missing_credential(provider: ProviderConfig, secrets: Secrets) -> str:
     if provider.api_key is None:
         return "no credential: the provider states no api_key" if provider.needs_key else ""
     try:
-        secrets.resolve(provider.api_key)
+        secrets.key(provider.api_key)
     except ReferenceUnresolvedError as error:
         return f"no credential: {error}"
     return ""

@@ -18,7 +18,16 @@ _NO_GRPC_URL = 'must be a "grpc:" or "grpcs:" address'
 
 # Names of header fields that carry credentials or belong to the connection.
 _NOT_HEADERS = frozenset(
-    {"authorization", "api-key", "x-api-key", "cookie", "proxy-authorization", "host", "content-length"}
+    {
+        "authorization",
+        "api-key",
+        "x-api-key",
+        "x-goog-api-key",
+        "cookie",
+        "proxy-authorization",
+        "host",
+        "content-length",
+    }
     | {"content-type", "transfer-encoding", "connection", "accept-encoding"}
 )
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _SECRET = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|file:.+|vault:[A-Za-z0-9_./-]+#[^\s#]+")
+_KEY = re.compile(r"[\x21-\x7e]+")
 _MAX_SECRET_BYTES = 64 * 1024
 
 
@@ -67,6 +68,17 @@ def resolve_weights(model: str, environ: Mapping[str, str]) -> Path:
     except (OSError, ValueError) as error:
         raise ReferenceUnresolvedError(f"{folder} cannot be read") from error
     return folder
+
+
+def check_key(reference: str, key: str) -> str:
+    """Return `key`, the secret behind a reference, if it can be said in a header field.
+
+    Raises:
+        ReferenceUnresolvedError: it is no key: two lines, or a character beyond visible ASCII.
+    """
+    if not _KEY.fullmatch(key):
+        raise ReferenceUnresolvedError(f"{reference} holds no key: white space, or characters beyond ASCII, are in it")
+    return key
 
 
 def resolve_secret(reference: str, environ: Mapping[str, str]) -> str:

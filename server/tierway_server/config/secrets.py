@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tierway_server.config.model import Config
-from tierway_server.config.references import ReferenceUnresolvedError, resolve_secret
+from tierway_server.config.references import ReferenceUnresolvedError, check_key, resolve_secret
 from tierway_server.config.vault import VaultError, read_vault, value_in
 
 _VAULT = "vault:"
@@ -68,6 +68,15 @@ class Secrets:
         if config.shared_state is not None:
             references.append(config.shared_state.redis)
         return cls.read(references, environ)
+
+    def key(self, reference: str) -> str:
+        """The key of a provider: a secret that can be said in a header field.
+
+        Raises:
+            ReferenceUnresolvedError: as `resolve`, or it is none.
+
+        """
+        return check_key(reference, self.resolve(reference))
 
     def resolve(self, reference: str) -> str:
         """The secret behind ``env:NAME``, ``file:PATH`` or ``vault:PATH#KEY``, without surrounding white space.

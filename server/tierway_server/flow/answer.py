@@ -152,7 +152,7 @@ class Answerer:
             may_go_on = walk.job.allow_takeover and isinstance(failure, StreamBrokenError)
         else:
             walk.tried(run, Outcome.FELL_BACK, failure)
-            may_go_on = failure.can_fall_back
+            may_go_on = walk.refused is None
         if may_go_on and not self._drain.is_draining:
             left_s = walk.job.give_up_s - self._clock()
             wait = self._retries.wait(

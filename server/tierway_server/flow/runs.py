@@ -80,6 +80,13 @@ class Run:
         """Whether its first chunk came."""
         return self.tried is not None and self.tried.first_token_s > 0
 
+    @property
+    def failed(self) -> TierwayError | None:
+        """How it failed before its first chunk, by now; None: it has not."""
+        first = self._first
+        failure = first.exception() if first is not None and first.done() and not first.cancelled() else None
+        return failure if isinstance(failure, TierwayError) else None
+
     def first(self) -> asyncio.Task[Chunk]:
         """Its first chunk, on its way from now on."""
         if self._first is None:
@@ -138,9 +145,10 @@ class Run:
                     raise StreamBrokenError("the answer ended without its account", metadata=self._names)
 
     async def _begun(self, chunks: AsyncGenerator[Chunk, None], now_s: float, idle_s: float | None) -> Chunk:
-        patience_s = idle_s
-        if self._patience_share is not None:
-            share_s = max(0.0, self._patience_share * (self._job.give_up_s - now_s))
+        patience_s, left_s = idle_s, self._job.give_up_s - now_s
+        # Whoever still reads when the time is over has more of it than who asked first, and nobody knows how much.
+        if self._patience_share is not None and left_s > 0:
+            share_s = self._patience_share * left_s
             patience_s = share_s if idle_s is None else min(share_s, idle_s)
         chunk = await self._next(chunks, patience_s, ProviderTimeoutError)
         if chunk is None:

@@ -33,6 +33,7 @@ class Walk:
         "first_token_s",
         "has_started",
         "job",
+        "refused",
         "transcript",
         "waits",
     )
@@ -48,13 +49,15 @@ class Walk:
         self.transcript = Transcript(job.sampling.stop)
         self.broken: TierwayError | None = None
         """Why the answer broke off after its first token, lately; None: it did not."""
+        self.refused: TierwayError | None = None
+        """A failure that is everybody's, or that nobody else should go around; None: there was none."""
         self.first_token_s = 0.0
         """When the answer began, on the server's clock; 0: not yet."""
         self._first_model = ""
         self._runs = 0
         self._attempts: list[Attempt] = []
         self._told = 0  # one more than the attempts, once it was told that it has started
-        self._paid: list[tuple[str, Usage, int]] = []
+        self._paid: list[tuple[Usage, int]] = []
         self._failures: list[TierwayError] = []
 
     @property
@@ -64,8 +67,8 @@ class Walk:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the caller has as many tokens as it asked for."""
-        return self.transcript.tokens >= self.job.max_tokens
+        """Whether the caller has the end of the answer, or as many tokens as it asked for."""
+        return self.transcript.finish_reason is not None or self.transcript.tokens >= self.job.max_tokens
 
     @property
     def unchecked_schema(self) -> Mapping[str, Any] | None:
@@ -77,7 +80,7 @@ class Walk:
         job, model, given = self.job, table.deployments[index].model, self.transcript
         ceiling = None
         if job.max_cost_picousd is not None:
-            spent_picousd = sum(cost_picousd for _, _, cost_picousd in self._paid)
+            spent_picousd = sum(cost_picousd for _, cost_picousd in self._paid)
             ceiling = CostCeiling(
                 max_picousd=job.max_cost_picousd - spent_picousd,
                 input_picousd=model.input_picousd,
@@ -109,11 +112,13 @@ class Walk:
         cost_picousd = 0
         if run.tried is not None:
             cost_picousd = run.tried.cost_picousd
-            self._paid.append((model, run.tried.usage, cost_picousd))
+            self._paid.append((run.tried.usage, cost_picousd))
         reason = failure.reason if failure else ""
         self._attempts.append(Attempt(model, name, outcome, reason, self.transcript.characters, cost_picousd))
         if failure is not None:
             self._failures.append(failure)
+            if outcome is Outcome.FELL_BACK and not failure.can_fall_back:
+                self.refused = failure
 
     def broke_off(self, run: Run, failure: TierwayError) -> None:
         """Account for a try that failed in the middle."""
@@ -144,6 +149,8 @@ class Walk:
         """
         if self.broken is not None:
             return self.broken
+        if self.refused is not None:
+            return self.refused
         return most_useful(self._failures) if latest.can_fall_back else latest
 
     def began(self, run: Run, now_s: float) -> None:
@@ -154,22 +161,14 @@ class Walk:
     def finished(self, now_s: float, metrics: Metrics) -> Finished:
         """The end of the answer, counted; whoever answered is accounted for already."""
         job, broken = self.job, self.broken
-        for model, usage, cost_picousd in self._paid:
-            metrics.spent(
-                model,
-                input_tokens=usage.input_tokens,
-                cached_input_tokens=usage.cached_input_tokens,
-                output_tokens=usage.output_tokens,
-                cost_picousd=cost_picousd,
-            )
-        usage = sum_of([usage for _, usage, _ in self._paid])
+        usage = sum_of([usage for usage, _ in self._paid])
         metrics.answered(self._attempts[-1].model)
         timings = Timings(job.decided_s - job.arrived_s, self.first_token_s - job.arrived_s, now_s - job.arrived_s)
         # A text that broke off stood still in between: its pace is nobody's.
         later_tokens = 0 if broken else self.transcript.tokens - 1
         per_token_s = (now_s - self.first_token_s) / later_tokens if later_tokens > 0 else None
         metrics.paced(self._first_model, timings.first_token_s, per_token_s)
-        cost_picousd = sum(cost_picousd for _, _, cost_picousd in self._paid)
+        cost_picousd = sum(cost_picousd for _, cost_picousd in self._paid)
         # Without one the last token was said, and the stream broke before its account.
         finish_reason = self.transcript.finish_reason or FinishReason.LENGTH
         return Finished(usage, cost_picousd, timings, finish_reason, tuple(self._attempts))

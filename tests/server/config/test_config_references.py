@@ -17,6 +17,12 @@ def test_provider_without_its_credential_says_which(environ, small):
     assert reason(small, 1, environ) == "no credential: GROQ_API_KEY is not set"
 
 
+@pytest.mark.parametrize("key", ["schl\u00fcssel-hunter2", "hunter2\nhunter3", "hunter2 hunter3", "hunter2\x00"])
+def test_key_that_no_header_field_takes_is_none_and_is_not_told(key, small):
+    told = reason(small, 1, {"GROQ_API_KEY": key})
+    assert told == "no credential: env:GROQ_API_KEY holds no key: white space, or characters beyond ASCII, are in it"
+
+
 def test_provider_whose_key_file_is_missing_says_which(small, tmp_path):
     small["providers"]["groq"]["api_key"] = f"file:{tmp_path}/key"
     assert reason(small, 1, {}) == f"no credential: there is no file {tmp_path}/key"
