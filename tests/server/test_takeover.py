@@ -310,6 +310,15 @@ class TestJson:
         with pytest.raises(StreamBrokenError):
             await answered([Speaker("[1, 2]", 2), Speaker("[1, 2]", None)], json_schema={})
 
+    async def test_what_does_not_fit_the_schema_in_the_end_has_broken_off(self) -> None:
+        needs_country = {"type": "object", "required": ["city", "country"]}
+        with pytest.raises(StreamBrokenError, match="JSON that was asked for"):
+            await answered([Speaker(self.WHOLE, 9), Speaker(self.WHOLE, None)], json_schema=needs_country)
+
+    async def test_what_one_wrote_alone_is_its_engine_s_affair(self) -> None:
+        needs_country = {"type": "object", "required": ["country"]}
+        seamless(await answered([Speaker(self.WHOLE, None)], json_schema=needs_country), self.WHOLE)
+
     async def test_begun_anew_it_is_held_to_the_schema(self) -> None:
         walking = fleet()
         walking.engines["nano"].script(Chunk("", 1), StreamBrokenError("cut"))

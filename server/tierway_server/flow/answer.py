@@ -24,6 +24,7 @@ from tierway_server.flow.hedging import Hedges, Race
 from tierway_server.flow.job import Job
 from tierway_server.flow.retries import Retries
 from tierway_server.flow.runs import Run
+from tierway_server.flow.schemas import Schemas
 from tierway_server.flow.walk import Walk
 from tierway_server.telemetry.metrics import Metrics
 
@@ -53,6 +54,7 @@ class Answerer:
         self._hedges = hedges
         self._drain = drain
         self._clock = clock
+        self._schemas = Schemas()
 
     async def answer(self, job: Job) -> AsyncGenerator[Event, None]:
         """The events of the answer. Closing the generator, or cancelling its task, stops every generation and frees its slot.
@@ -91,6 +93,11 @@ class Answerer:
                     continue
             walk.tried(race.leader, Outcome.ANSWERED)
             self._metrics.try_answered(race.leader.deployment.spec.name)
+            schema = walk.unchecked_schema
+            if schema is not None and not await self._schemas.fits(walk.transcript.text, schema):
+                raise StreamBrokenError(
+                    "what others added to the answer that broke off does not make of it the JSON that was asked for"
+                )
             yield walk.finished(self._clock(), self._metrics)
             return
 

@@ -7,10 +7,8 @@ and a stop text is always one deployment's alone, which sees it whole.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from tierway_server.backends.base import Chunk, FinishReason
 
@@ -80,15 +78,6 @@ class Transcript:
             if any(len(stop) > characters and stop.startswith(end) for stop in self._stops):
                 return characters
         return 0
-
-
-def is_json(text: str, schema: Mapping[str, Any]) -> bool:
-    """Whether an answer is what an engine is held to at least: JSON, and an object where no schema says otherwise."""
-    try:
-        answer = json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return bool(schema) or isinstance(answer, dict)
 
 
 def _joined(first: Chunk, second: Chunk) -> Chunk:
