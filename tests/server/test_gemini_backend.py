@@ -38,6 +38,9 @@ from tierway_server.errors import (
 )
 
 WEATHER = Tool(name="weather", description="Tells it", parameters={"properties": {"city": {"type": "string"}}})
+DEEP = pytest.param(b'{"x": ' + b"[" * 20_000 + b"]" * 20_000 + b"}", id="deep")
+"""What nobody may take apart by recursion."""
+DEEP_ARGUMENTS = pytest.param('{"x": ' + "[" * 20_000 + "]" * 20_000 + "}", id="deep")
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}}
 ACCOUNT = {"promptTokenCount": 9, "cachedContentTokenCount": 4, "candidatesTokenCount": 3, "thoughtsTokenCount": 20}
 
@@ -112,7 +115,7 @@ class TestAsking:
         [call] = body(called, model=model)["contents"][0]["parts"]
         assert ("thoughtSignature" in call) is is_signed
 
-    @pytest.mark.parametrize("arguments", ["{", "[1]"])
+    @pytest.mark.parametrize("arguments", [DEEP_ARGUMENTS, "{", "[1]"])
     def test_a_call_that_is_no_json_object_cannot_be_taken_back(self, arguments: str) -> None:
         with pytest.raises(InvalidRequestError):
             body(Message(Role.ASSISTANT, "", tool_calls=(ToolCall("a", "weather", arguments),)))
@@ -215,7 +218,7 @@ class TestReading:
     def test_what_a_service_does_not_tell_is_estimated(self) -> None:
         assert read(part(text="In")).usage == Usage(7, 0, 1)
 
-    @pytest.mark.parametrize("payload", [b"", b"{", b"[]", b'{"candidates": 7}'])
+    @pytest.mark.parametrize("payload", [b"", b"{", b"[]", b'{"candidates": 7}', DEEP])
     def test_what_is_no_event_is_told(self, payload: bytes) -> None:
         with pytest.raises(MalformedError):
             GeminiReply(7).take(payload)
