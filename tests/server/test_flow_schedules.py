@@ -216,10 +216,12 @@ def fleet(chance: random.Random) -> Layered:
         "hedging": {"enabled": True, "max_share": 1.0},
         "retries": {"max_retries": 1, "max_share": 1.0},
         "breaker": {"min_requests": 4, "open_s": 1.0},
-        "budgets": {"all": {"limit_usd": 1, "period_s": HOUR_S}, "more": {"limit_usd": 1, "period_s": HOUR_S}},
+        "budgets": {"all": {"limit_usd": 1, "period_s": HOUR_S}},
         "tenants": {"one": {"budget": "all"}, "two": {"budget": "all"}},
         "queue": {"size": 3, "max_wait_s": {"interactive": 1, "normal": 5, "batch": 60}},
     }
+    for engine in document["engines"].values():
+        engine["queue_size"] = 4
     with mock.patch.object(ScriptedBackend, "capacity", chance.choice([1, 2, 1_000])):
         layered = Layered(
             document,
@@ -228,8 +230,8 @@ def fleet(chance: random.Random) -> Layered:
         )
     layered.layers._store = Remote(layered.memory, chance)  # type: ignore[attr-defined]
     trouble = chance.choice([0.0, 0.2, 0.6])
-    for name, engine in layered.engines.items():
-        engine.generate = Capricious(chance, trouble if name != "expert" else 0.0).generate  # type: ignore[method-assign]
+    for name, scripted in layered.engines.items():
+        scripted.generate = Capricious(chance, trouble if name != "expert" else 0.0).generate  # type: ignore[method-assign]
     for index in range(len(layered.table.deployments)):
         for _ in range(20):
             layered.hedges._times[index].observe(0.005)

@@ -130,7 +130,7 @@ class Run:
             self.tried = tried
             yield ADMITTED
             async with aclosing(tried.backend.generate(self._generation)) as chunks:
-                chunk = await self._begun(chunks, tried.began_s)
+                chunk = await self._begun(chunks, tried)
                 tried.came(chunk)
                 yield chunk
                 async for chunk in chunks:
@@ -139,8 +139,8 @@ class Run:
                 if not tried.answered or chunk.finish_reason is None:
                     raise StreamBrokenError("the answer ended without its account", metadata=self._names)
 
-    async def _begun(self, chunks: AsyncGenerator[Chunk, None], now_s: float) -> Chunk:
-        patience_s, left_s = None, self._job.give_up_s - now_s
+    async def _begun(self, chunks: AsyncGenerator[Chunk, None], tried: Try) -> Chunk:
+        patience_s, left_s = None, self._job.give_up_s - tried.began_s
         # Whoever still reads when the time is over has more of it than who asked first, and nobody knows how much.
         if self._patience_share is not None and left_s > 0:
             patience_s = self._patience_share * left_s
@@ -151,6 +151,7 @@ class Run:
         except TimeoutError:
             if not limit.expired():
                 raise  # somebody else's
+            tried.was_hurried = True
             raise ProviderTimeoutError(
                 f"deployment {self.deployment.spec.name} was silent for {patience_s:.3g} s", metadata=self._names
             ) from None
