@@ -265,6 +265,15 @@ def job(fleet: Layered, chance: random.Random, questions: list[dict[str, Any]]) 
     )
 
 
+async def _cancelled(task: asyncio.Task[None], chance: random.Random) -> None:
+    """Cancel a caller at any moment, maybe more than once."""
+    await asyncio.sleep(chance.choice([0.0, 0.0, 0.002, 0.005, 0.5, 30.0]))
+    for _ in range(chance.choice([1, 1, 2])):
+        for _ in range(chance.randint(0, 30)):
+            await asyncio.sleep(0)
+        task.cancel()
+
+
 async def played(seed: int) -> None:
     chance = random.Random(seed)
     layered = fleet(chance)
@@ -274,14 +283,12 @@ async def played(seed: int) -> None:
         Caller(job(layered, chance, questions), leaves=chance.random() < 0.2) for _ in range(chance.randint(1, 12))
     ]
     tasks = [asyncio.create_task(caller.read(layered, chance)) for caller in callers]
-    for task in tasks:
-        while chance.random() < 0.3:  # some of them more than once
-            asyncio.get_running_loop().call_later(chance.choice([0.0, 0.002, 0.003, 0.5, 30.0]), task.cancel)
+    leaving = [asyncio.create_task(_cancelled(task, chance)) for task in tasks if chance.random() < 0.3]
     if chance.random() < 0.2:
         for _ in range(chance.randint(0, 40)):
             await asyncio.sleep(0)
         await layered.drain.drain(chance.choice([0.0, 0.01, 2.0, 10_000.0]))
-    await asyncio.wait(tasks)
+    await asyncio.wait([*tasks, *leaving])
     for task in tasks:
         assert task.cancelled() or task.exception() is None, task.exception()
     await asyncio.sleep(1)  # who is cancelled while it cleans up does not wait for it
