@@ -144,4 +144,4 @@ class Race:
                 ):  # the time that a rival had says nothing of it: it began when the other was nearly there
                     hedges.outran(run, seconds)
             self.lost.append((run, failure))
-        await run.aclose()
+        await run.give_up()

@@ -101,6 +101,14 @@ class Run:
         self.first()
         await asyncio.sleep(0)  # the engine has the request before the caller is told
 
+    async def give_up(self) -> None:
+        """Stop it. Where its first chunk is awaited still, its end is not waited for: who is slow to begin may be slow to end too."""
+        first = self._first
+        if first is None or first.done():
+            await self.aclose()
+        else:
+            first.cancel()
+
     async def aclose(self) -> None:
         """End it at once, wherever it is, and give back what it holds."""
         first = self._first
