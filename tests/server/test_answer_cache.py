@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
+from unittest import mock
 
 import grpc
 import pytest
@@ -17,7 +18,7 @@ from tests.server.asking import execute, stream
 from tests.server.fleet import five_tiers, only
 from tests.server.layered import UNSURE, Layered, token, tokens
 from tests.server.running import serving, until
-from tests.server.walking import finished, text_of
+from tests.server.walking import ScriptedBackend, finished, text_of
 from tierway_server.backends.base import Chunk, FinishReason, Message, Role, Sampling, Tool, ToolCall, Tools, Usage
 from tierway_server.errors import ContentBlockedError, EngineLostError, StreamBrokenError
 from tierway_server.flow.events import Delta, Event, Outcome, Started
@@ -205,7 +206,7 @@ async def test_a_request_with_a_cost_ceiling_takes_what_is_kept() -> None:
     assert finished(await fleet.events(fleet.job(max_cost_picousd=1))).is_cached
 
 
-@pytest.mark.parametrize("entry", [b"", b"\x93\x01", b"\xc1 no msgpack"])
+@pytest.mark.parametrize("entry", [b"", b"\x93\x01", b"\xc1 no msgpack", b"\x99\x01\xa1\xff"])
 async def test_what_cannot_be_read_is_not_kept(entry: bytes) -> None:
     fleet = layered()
     job = fleet.job()
@@ -413,6 +414,30 @@ async def test_what_goes_on_when_the_time_of_the_first_is_over_is_not_held_to_th
     gates[1].set()
     assert text_of(await patient) == "Paris."
     assert fleet.state.error_share(1) == 0
+
+
+async def test_what_goes_on_when_the_time_of_the_first_is_over_waits_for_a_place() -> None:
+    document = only(five_tiers(), "nano", "fast")
+    document["engines"]["fast"]["queue_size"] = 8
+    with mock.patch.object(ScriptedBackend, "capacity", 1):
+        fleet = Layered(document, cache={})
+    gates = [asyncio.Event() for _ in range(2)]
+    fleet.engines["fast"].script(gates[1], "busy")
+    busy = await reading(fleet, fleet.job(asked={"min_tier": 2}, max_cache_age_s=0.001))
+    await until(lambda: bool(fleet.engines["fast"].running))
+    fleet.engines["nano"].script("Par", gates[0], StreamBrokenError("cut"))
+    fleet.engines["fast"].script("is.")
+    first = await reading(fleet, fleet.job(streams=True, deadline_s=0.0))
+    patient = await reading(fleet, fleet.job(streams=True))
+    await until(lambda: fleet.engines["nano"].produced == 1)
+    first.cancel()
+    gates[0].set()
+    await until(lambda: not fleet.engines["nano"].running)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    gates[1].set()
+    assert text_of(await busy) == "busy"
+    assert text_of(await patient) == "Paris."
 
 
 async def test_who_is_told_what_it_cost_is_told_how_long_it_took_for_itself() -> None:

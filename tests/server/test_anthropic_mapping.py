@@ -32,6 +32,9 @@ from tierway_server.errors import NotOfferedError
 
 QUESTION = Message(Role.USER, "Where is Paris?")
 WEATHER = Tool(name="weather", description="Tells the weather", parameters={"properties": {"city": {"type": "string"}}})
+DEEP = pytest.param(b'{"x": ' + b"[" * 20_000 + b"]" * 20_000 + b"}", id="deep")
+"""What nobody may take apart by recursion."""
+DEEP_ARGUMENTS = pytest.param('{"x": ' + "[" * 20_000 + "]" * 20_000 + "}", id="deep")
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 
 
@@ -98,7 +101,7 @@ class TestAsking:
             },
         ]
 
-    @pytest.mark.parametrize("arguments", ["{", "[1]", '"x"', '{"a": "\\ud800"}'])
+    @pytest.mark.parametrize("arguments", [DEEP_ARGUMENTS, "{", "[1]", '"x"', '{"a": "\\ud800"}'])
     def test_a_call_that_is_no_json_object_cannot_be_taken_back(self, arguments: str) -> None:
         call = Message(Role.ASSISTANT, "", tool_calls=(ToolCall("a", "weather", arguments),))
         with pytest.raises(NotOfferedError) as refused:
@@ -371,7 +374,10 @@ class TestReading:
         deltas = (more(0, type="text_delta", text=piece) for piece in pieces)
         assert read(*deltas, white_space=" \n").text == rest
 
-    @pytest.mark.parametrize("payload", [b"", b"{", b"[]", b'{"type": 1}', b'{"type": "message_start", "message": 7}'])
+    @pytest.mark.parametrize(
+        "payload",
+        [b"", b"{", b"[]", b'{"type": 1}', b'{"type": "message_start", "message": 7}', DEEP],
+    )
     def test_what_is_no_event_is_told(self, payload: bytes) -> None:
         with pytest.raises(MalformedError):
             Reply(9, 64).take(payload)

@@ -83,6 +83,7 @@ RESPONSES = [
     (400, b"7", "PROVIDER_REJECTED"),
     (400, b'{"error": {"message": 7, "code": {}, "type": []}}', "PROVIDER_REJECTED"),
     (500, b"\xff\xfe", "PROVIDER_FAILED"),
+    pytest.param(500, b"[" * 20_000 + b"]" * 20_000, "PROVIDER_FAILED", id="deep"),
 ]
 
 REPORTS = [

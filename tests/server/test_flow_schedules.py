@@ -216,10 +216,12 @@ def fleet(chance: random.Random) -> Layered:
         "hedging": {"enabled": True, "max_share": 1.0},
         "retries": {"max_retries": 1, "max_share": 1.0},
         "breaker": {"min_requests": 4, "open_s": 1.0},
-        "budgets": {"all": {"limit_usd": 1, "period_s": HOUR_S}, "more": {"limit_usd": 1, "period_s": HOUR_S}},
+        "budgets": {"all": {"limit_usd": 1, "period_s": HOUR_S}},
         "tenants": {"one": {"budget": "all"}, "two": {"budget": "all"}},
         "queue": {"size": 3, "max_wait_s": {"interactive": 1, "normal": 5, "batch": 60}},
     }
+    for engine in document["engines"].values():
+        engine["queue_size"] = 4
     with mock.patch.object(ScriptedBackend, "capacity", chance.choice([1, 2, 1_000])):
         layered = Layered(
             document,
@@ -228,8 +230,8 @@ def fleet(chance: random.Random) -> Layered:
         )
     layered.layers._store = Remote(layered.memory, chance)  # type: ignore[attr-defined]
     trouble = chance.choice([0.0, 0.2, 0.6])
-    for name, engine in layered.engines.items():
-        engine.generate = Capricious(chance, trouble if name != "expert" else 0.0).generate  # type: ignore[method-assign]
+    for name, scripted in layered.engines.items():
+        scripted.generate = Capricious(chance, trouble if name != "expert" else 0.0).generate  # type: ignore[method-assign]
     for index in range(len(layered.table.deployments)):
         for _ in range(20):
             layered.hedges._times[index].observe(0.005)
@@ -263,6 +265,15 @@ def job(fleet: Layered, chance: random.Random, questions: list[dict[str, Any]]) 
     )
 
 
+async def _cancelled(task: asyncio.Task[None], chance: random.Random) -> None:
+    """Cancel a caller at any moment, maybe more than once."""
+    await asyncio.sleep(chance.choice([0.0, 0.0, 0.002, 0.005, 0.5, 30.0]))
+    for _ in range(chance.choice([1, 1, 2])):
+        for _ in range(chance.randint(0, 30)):
+            await asyncio.sleep(0)
+        task.cancel()
+
+
 async def played(seed: int) -> None:
     chance = random.Random(seed)
     layered = fleet(chance)
@@ -272,14 +283,12 @@ async def played(seed: int) -> None:
         Caller(job(layered, chance, questions), leaves=chance.random() < 0.2) for _ in range(chance.randint(1, 12))
     ]
     tasks = [asyncio.create_task(caller.read(layered, chance)) for caller in callers]
-    for task in tasks:
-        while chance.random() < 0.3:  # some of them more than once
-            asyncio.get_running_loop().call_later(chance.choice([0.0, 0.002, 0.003, 0.5, 30.0]), task.cancel)
+    leaving = [asyncio.create_task(_cancelled(task, chance)) for task in tasks if chance.random() < 0.3]
     if chance.random() < 0.2:
         for _ in range(chance.randint(0, 40)):
             await asyncio.sleep(0)
         await layered.drain.drain(chance.choice([0.0, 0.01, 2.0, 10_000.0]))
-    await asyncio.wait(tasks)
+    await asyncio.wait([*tasks, *leaving])
     for task in tasks:
         assert task.cancelled() or task.exception() is None, task.exception()
     await asyncio.sleep(1)  # who is cancelled while it cleans up does not wait for it

@@ -29,6 +29,9 @@ from tierway_server.backends.reading import MalformedError, ReportedError
 from tierway_server.errors import NotOfferedError
 
 WEATHER = Tool(name="weather", description="Tells it", parameters={"properties": {"city": {"type": "string"}}})
+DEEP = pytest.param(b'{"x": ' + b"[" * 20_000 + b"]" * 20_000 + b"}", id="deep")
+"""What nobody may take apart by recursion."""
+DEEP_ARGUMENTS = pytest.param('{"x": ' + "[" * 20_000 + "]" * 20_000 + "}", id="deep")
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}}
 
 
@@ -90,7 +93,7 @@ class TestAsking:
         [call] = body(called, model=model)["contents"][0]["parts"]
         assert ("thoughtSignature" in call) is is_signed
 
-    @pytest.mark.parametrize("arguments", ["{", "[1]"])
+    @pytest.mark.parametrize("arguments", [DEEP_ARGUMENTS, "{", "[1]"])
     def test_a_call_that_is_no_json_object_cannot_be_taken_back(self, arguments: str) -> None:
         with pytest.raises(NotOfferedError):
             body(Message(Role.ASSISTANT, "", tool_calls=(ToolCall("a", "weather", arguments),)))
@@ -208,7 +211,7 @@ class TestReading:
             reply.take(json.dumps(part(text="!")).encode())
         assert (reply.finish_reason, reply.is_done) == (FinishReason.LENGTH, True)
 
-    @pytest.mark.parametrize("payload", [b"", b"{", b"[]", b'{"candidates": 7}'])
+    @pytest.mark.parametrize("payload", [b"", b"{", b"[]", b'{"candidates": 7}', DEEP])
     def test_what_is_no_event_is_told(self, payload: bytes) -> None:
         with pytest.raises(MalformedError):
             GeminiReply(7, 64).take(payload)

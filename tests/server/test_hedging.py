@@ -10,7 +10,7 @@ from tests.server.fleet import five_tiers
 from tests.server.granting import HOUR_S, at_once
 from tests.server.running import until
 from tests.server.walking import Walking, finished, text_of, tried
-from tierway_server.backends.base import Tool, Tools
+from tierway_server.backends.base import Chunk, Generation, Tool, Tools
 from tierway_server.errors import ContentBlockedError, EngineLostError, ProviderFailedError, StreamBrokenError
 from tierway_server.flow.events import Delta, Event, Outcome, Started
 from tierway_server.flow.first_token_times import FirstTokenTimes
@@ -87,6 +87,27 @@ class TestWhoIsFirst:
         assert end.cost_picousd == outrun.cost_picousd + winner.cost_picousd
         assert walking.state.spent_picousd(0, 0) - before_picousd == end.cost_picousd
         assert end.usage.input_tokens > job.decision.input_tokens
+
+    async def test_the_one_that_is_outrun_holds_nobody_up_by_how_long_it_takes_to_end(self) -> None:
+        walking = await hedging()
+        gate = asyncio.Event()
+
+        async def slow_to_end(generation: Generation) -> AsyncGenerator[Chunk, None]:
+            try:
+                await asyncio.Event().wait()
+                yield Chunk("never", 1)
+            finally:
+                await gate.wait()
+
+        walking.engines["nano"].generate = slow_to_end  # type: ignore[method-assign]
+        events = walking.answerer.answer(walking.job())
+        async with asyncio.timeout(10):
+            came = [await anext(events) for _ in range(3)]
+        assert text_of(came) == "Paris"
+        gate.set()
+        rest = [event async for event in events]
+        assert outcomes(rest) == [("nano", OUTRUN), ("fast", ANSWERED)]
+        assert walking.is_idle
 
 
 class TestFailures:

@@ -38,6 +38,8 @@ from tierway_server.errors import CostCeilingError, NotOfferedError
 PNG = Image(data=b"\x89PNG", mime_type="image/png")
 LINKED = Image(uri="https://example.org/cat.png")
 WEATHER = Tool(name="weather", description="Tells it.", parameters={"type": "object", "properties": {}})
+DEEP = pytest.param(b'{"x": ' + b"[" * 20_000 + b"]" * 20_000 + b"}", id="deep")
+"""What nobody may take apart by recursion."""
 OPEN_SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}}
 CLOSED_SCHEMA = {**OPEN_SCHEMA, "required": ["city"], "additionalProperties": False}
 
@@ -502,7 +504,7 @@ def test_reports_of_failure(payload):
 
 
 @pytest.mark.parametrize(
-    "payload", [b"", b"{", b"[]", b'"text"', b'{"choices": {}}', b"\xff", b'{"choices": [{"delta": 1}]}']
+    "payload", [b"", b"{", b"[]", b'"text"', b'{"choices": {}}', b"\xff", b'{"choices": [{"delta": 1}]}', DEEP]
 )
 def test_events_of_another_kind(payload):
     with pytest.raises(MalformedError):

@@ -192,6 +192,19 @@ def test_half_a_character_that_nothing_follows_is_replaced() -> None:
     assert (last.text, last.token_count) == ("\ufffd", 2)
 
 
+def test_a_stop_text_may_begin_with_a_character_that_comes_in_halves() -> None:
+    transcript = Transcript(["😀END"])
+    given = [transcript.passed(Chunk(text, 1)) for text in ("a\ud83d", "\ude00", "E", "!")]
+    assert [chunk and (chunk.text, chunk.token_count) for chunk in given] == [("a", 0), None, None, ("😀E!", 4)]
+
+
+def test_halves_that_never_find_each_other_are_no_more_than_their_number() -> None:
+    transcript = Transcript()
+    given = transcript.passed(Chunk("\ud83d" * 5_000, 1))
+    assert given is not None
+    assert given.text == "\ufffd" * 4_999
+
+
 class TestWhatFollows:
     """The rest of an answer is asked for within what is left of it."""
 

@@ -1,6 +1,7 @@
 """The walk along the chain: who is asked when, how long each may be silent, what the caller sees in the end, and that nothing is left."""
 
 import asyncio
+import time
 from contextlib import aclosing
 from itertools import permutations
 
@@ -103,7 +104,7 @@ class TestSilence:
     async def test_for_too_long_is_a_failure_of_the_deployment_and_the_next_is_asked(self) -> None:
         walking = fleet("nano", "fast")
         walking.engines["nano"].script(asyncio.Event(), "never")
-        events = await walking.events(walking.job(deadline_s=0.1))
+        events = await walking.events(walking.job(deadline_s=0.3))
         assert [(each.model, each.reason) for each in tried(events)] == [("nano", "PROVIDER_TIMEOUT")]
         assert finished(events).attempts[-1].model == "fast"
         assert walking.state.error_share(0) > 0
@@ -142,6 +143,23 @@ class TestSilence:
                 for _ in range(3):  # a timer that ran meanwhile would ring
                     await asyncio.sleep(0)
         assert text_of(read) == "Paris it is."
+
+    async def test_that_is_short_for_the_deployment_is_no_failure_of_it(self) -> None:
+        walking = fleet("nano", "fast")
+        walking.state.observe(0, time.monotonic_ns(), ok=True, first_token_s=60.0)
+        walking.engines["nano"].script(asyncio.Event(), "never")
+        events = await walking.events(walking.job(deadline_s=0.1))
+        assert [(each.model, each.reason) for each in tried(events)] == [("nano", "PROVIDER_TIMEOUT")]
+        assert walking.state.error_share(0) == 0
+
+    async def test_that_the_caller_has_too_little_time_for_is_no_failure_either(self) -> None:
+        walking = fleet("nano")
+        walking.state.observe(0, time.monotonic_ns(), ok=True, first_token_s=60.0)
+        walking.engines["nano"].script(asyncio.Event(), "never")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await walking.events(walking.job(deadline_s=0.1))
+        assert walking.state.error_share(0) == 0
 
     async def test_after_the_first_token_is_bounded_by_the_deadline_alone(self) -> None:
         walking = fleet("nano", "fast")

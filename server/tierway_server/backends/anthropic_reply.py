@@ -128,7 +128,7 @@ class Reply:
         """
         try:
             event = _decoder.decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise MalformedError("no event") from None
         match event.type:
             case "content_block_delta" if event.delta is not None:

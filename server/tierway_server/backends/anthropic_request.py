@@ -175,7 +175,7 @@ def _image(image: Image) -> dict[str, Any]:
 def _arguments(call: ToolCall) -> dict[str, Any]:
     try:
         return msgspec.json.decode(call.arguments.strip() or "{}", type=dict[str, Any])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         raise NotOfferedError(
             "this deployment's provider takes back only calls whose arguments are a JSON object", field="query.messages"
         ) from None

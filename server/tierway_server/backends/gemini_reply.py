@@ -143,7 +143,7 @@ class GeminiReply:
         """
         try:
             event = _decoder.decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise MalformedError("no event") from None
         if event.error is not None:
             raise ReportedError(event.error)

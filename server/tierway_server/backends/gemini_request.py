@@ -137,7 +137,7 @@ def _call(call: ToolCall, model: str) -> dict[str, Any]:
 def _object(text: str) -> dict[str, Any] | None:
     try:
         return msgspec.json.decode(text, type=dict[str, Any])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return None
 
 

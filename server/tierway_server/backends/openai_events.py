@@ -122,7 +122,7 @@ def decoded(payload: bytes) -> ChunkEvent:
         return _decoder.decode(payload)
     except msgspec.ValidationError as error:
         raise MalformedError(str(error)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     # Half a character: JSON that only a tolerant reader takes.
     try:

@@ -36,6 +36,9 @@ _RETRY_AFTER_S = 0.5
 _PATIENCE = 0.95
 """Who hangs up after this share of the time has waited it out: the caller's own clock may be a little ahead of ours."""
 
+_SLOW = 2.0
+"""Times the mean time to its first token: by so long a silence a deployment has failed, be there ever so little time."""
+
 
 class Admission:
     """Lets tries in, and settles them. Lives on the event loop; the state may be shared."""
@@ -120,14 +123,17 @@ class Admission:
             except TierwayError as failure:
                 # An engine that is gone has left the decision already, and comes back healthy: its breaker is not for that.
                 if tried is not None and self._deployments.backend(index) is backend:
-                    tried.failed = isinstance(failure, EngineLostError | ProviderError | InternalError)
+                    tried.failed = isinstance(failure, EngineLostError | ProviderError | InternalError) and not (
+                        tried.was_hurried and not self._was_slow(index, tried)
+                    )
                 if tried is not None and isinstance(failure, ProviderOverloadedError) and failure.retry_after_s:
                     self._holds.hold(deployment.spec.provider, failure.retry_after_s)
                 raise
             except asyncio.CancelledError:
                 # Who leaves says nothing of the deployment; who waited for its first token until the time was over does.
                 if tried is not None and not tried.first_token_s and (left_s := give_up_s - tried.began_s) > 0:
-                    tried.failed = self._clock() - tried.began_s >= _PATIENCE * left_s
+                    has_waited = self._clock() - tried.began_s >= _PATIENCE * left_s
+                    tried.failed = has_waited and self._was_slow(index, tried)
                 raise
             finally:
                 self._learn(index, tried, prefix_keys)
@@ -135,6 +141,12 @@ class Admission:
                     self._count(deployment.model.name, tried)
         finally:
             places.leave(index, None if tried is None else self._clock() - tried.began_s)
+
+    def _was_slow(self, index: int, tried: Try) -> bool:
+        """Whether it was silent for long by its own measure: else whoever has little time would open the breakers of all others."""
+        expected_s = self._table.deployments[index].spec.expected_latency_s
+        usual_s = self._state.first_token_s(index, self._now_ns(), expected_s)
+        return self._clock() - tried.began_s >= _SLOW * usual_s
 
     def _not_ready(self, index: int) -> NotReadyError:
         name = self._table.deployments[index].spec.name

@@ -131,7 +131,7 @@ class Cached:
             return None
         try:
             kept = decode_kept(entry)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError):
             return None  # of another version
         return kept if self._unix_s() - kept.made_s <= age_s else None
 

@@ -139,9 +139,8 @@ class Race:
             failure = run.failed
             if failure is None:
                 seconds = run.tried.outrun()
-                if (
-                    run is self._runs[0]
-                ):  # the time that a rival had says nothing of it: it began when the other was nearly there
+                # The time that a rival had says nothing of it: it began when the other was nearly there.
+                if run is self._runs[0]:
                     hedges.outran(run, seconds)
             self.lost.append((run, failure))
-        await run.aclose()
+        await run.give_up()

@@ -88,7 +88,7 @@ class Kept(msgspec.Struct, array_like=True, frozen=True):
 
 encode_kept = msgspec.msgpack.Encoder().encode
 decode_kept = msgspec.msgpack.Decoder(Kept).decode
-"""Raises msgspec.MsgspecError for what is no kept answer, or one of another version."""
+"""Raises msgspec.MsgspecError, or UnicodeDecodeError, for what is no kept answer, or one of another version."""
 
 
 class Store(Protocol):

@@ -104,6 +104,14 @@ class Run:
         self.first()
         await asyncio.sleep(0)  # the engine has the request before the caller is told
 
+    async def give_up(self) -> None:
+        """Stop it. Where its first chunk is awaited still, its end is not waited for: who is slow to begin may be slow to end too."""
+        first = self._first
+        if first is None or first.done():
+            await self.aclose()
+        else:
+            first.cancel()
+
     async def aclose(self) -> None:
         """End it at once, wherever it is, and give back what it holds."""
         first = self._first
@@ -134,23 +142,23 @@ class Run:
             yield ADMITTED
             async with aclosing(tried.backend.generate(self._generation)) as chunks:
                 idle_s = tried.backend.idle_timeout_s
-                chunk = await self._begun(chunks, tried.began_s, idle_s)
+                chunk = await self._begun(chunks, tried)
                 coming: Chunk | None = chunk
                 while coming is not None:
                     chunk = coming
                     tried.came(chunk)
                     yield chunk
-                    coming = await self._next(chunks, idle_s, StreamBrokenError)
+                    coming = await self._next(chunks, tried, idle_s, StreamBrokenError)
                 if not tried.answered or chunk.finish_reason is None:
                     raise StreamBrokenError("the answer ended without its account", metadata=self._names)
 
-    async def _begun(self, chunks: AsyncGenerator[Chunk, None], now_s: float, idle_s: float | None) -> Chunk:
-        patience_s, left_s = idle_s, self._job.give_up_s - now_s
+    async def _begun(self, chunks: AsyncGenerator[Chunk, None], tried: Try) -> Chunk:
+        patience_s, left_s = tried.backend.idle_timeout_s, self._job.give_up_s - tried.began_s
         # Whoever still reads when the time is over has more of it than who asked first, and nobody knows how much.
         if self._patience_share is not None and left_s > 0:
             share_s = self._patience_share * left_s
-            patience_s = share_s if idle_s is None else min(share_s, idle_s)
-        chunk = await self._next(chunks, patience_s, ProviderTimeoutError)
+            patience_s = share_s if patience_s is None else min(share_s, patience_s)
+        chunk = await self._next(chunks, tried, patience_s, ProviderTimeoutError)
         if chunk is None:
             raise ProviderFailedError(
                 f"the answer of deployment {self.deployment.spec.name} was empty", metadata=self._names
@@ -158,7 +166,7 @@ class Run:
         return chunk
 
     async def _next(
-        self, chunks: AsyncGenerator[Chunk, None], patience_s: float | None, failure: type[TierwayError]
+        self, chunks: AsyncGenerator[Chunk, None], tried: Try, patience_s: float | None, failure: type[TierwayError]
     ) -> Chunk | None:
         """The next chunk; None at the end. Who is silent for longer has failed."""
         if patience_s is None:
@@ -170,6 +178,7 @@ class Run:
         except TimeoutError:
             if not limit.expired():
                 raise  # somebody else's
+            tried.was_hurried = patience_s != tried.backend.idle_timeout_s
             name = self.deployment.spec.name
             logger.warning("deployment silent", extra={"deployment": name, "seconds": patience_s})
             raise failure(f"deployment {name} was silent for {patience_s:.3g} s", metadata=self._names) from None

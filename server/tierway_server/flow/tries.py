@@ -31,6 +31,7 @@ class Try:
         "last_s",
         "output_tokens",
         "tokens",
+        "was_hurried",
     )
 
     def __init__(
@@ -52,6 +53,8 @@ class Try:
         """Tokens that came so far."""
         self.tokens = 0
         """Tokens read and generated, once it has answered."""
+        self.was_hurried = False
+        """Whether it was given up because the request had no more time for its first token."""
         self._model = model
         self._input_tokens = input_tokens
         self._prompt_picousd = estimate_picousd(model, input_tokens, 0)
