@@ -311,6 +311,12 @@ class TestReading:
             reply.take(json.dumps(more(0, type="text_delta", text="!")).encode())
         assert (reply.finish_reason, reply.is_done) == (FinishReason.LENGTH, True)
 
+    def test_what_a_cut_answer_had_written_is_more_than_was_told_at_its_beginning(self) -> None:
+        reply = Reply(9, 1)
+        for event in (started(input_tokens=5, output_tokens=1), *[more(0, type="text_delta", text="!")] * 100):
+            reply.take(json.dumps(event).encode())
+        assert reply.last_chunk().usage == Usage(5, 0, 100)
+
     @pytest.mark.parametrize(
         ("stop_reason", "finish_reason"),
         [

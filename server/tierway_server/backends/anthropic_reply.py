@@ -105,6 +105,7 @@ class Reply:
         self._is_json_called = False
         self._white_space = white_space
         self._length = Length(max_tokens)
+        self._is_cut = False
         self._whole = WholeText()
         self._texts: list[str] = []
         self._tokens = 0
@@ -213,6 +214,7 @@ class Reply:
 
     def _spend(self, characters: int) -> None:
         if self._length.is_reached(characters):
+            self._is_cut = True
             self.finish_reason = FinishReason.LENGTH
             self.is_done = True
 
@@ -234,8 +236,8 @@ class Reply:
         if (fresh := believed(told.input_tokens)) is not None:
             read = fresh + (believed(told.cache_creation_input_tokens) or 0) + cached
         written = believed(told.output_tokens)
-        if written is None:
-            written = self._output_tokens
+        if written is None or self._is_cut:  # what is told at the beginning is no more than a beginning
+            written = max(written or 0, self._output_tokens)
         thinking = told.output_tokens_details
         thought = believed(thinking.thinking_tokens if thinking else None) or 0
         return Usage(read, min(cached, read), written, min(thought, written))
