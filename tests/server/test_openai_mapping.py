@@ -273,7 +273,7 @@ def event(delta: dict[str, Any] | None = None, **choice: Any) -> bytes:
 
 def read(*payloads: bytes):
     """The answer that events come to: its text, and its last chunk."""
-    answer = Answer(input_tokens=5, max_tokens=1_000)
+    answer = Answer(input_tokens=5, max_tokens=1_000, alternatives=20)
     text = ""
     for payload in payloads:
         answer.take(payload)
@@ -394,7 +394,7 @@ def test_log_probabilities():
         {"token": "Hi", "logprob": -0.1, "bytes": [72, 105], "top_logprobs": [{"token": "Hi", "logprob": -0.1}]},
         {"token": "\ud83d", "logprob": -2.0},
     ]
-    answer = Answer(5, 10)
+    answer = Answer(5, 10, alternatives=20)
     answer.take(event({"content": "Hi"}, logprobs={"content": tokens}))
     chunk = answer.chunk()
     assert chunk is not None
@@ -402,8 +402,19 @@ def test_log_probabilities():
     assert chunk.token_count == 2
 
 
+def test_llama_cpp_tells_of_a_token_only_beside_an_alternative_which_nobody_asked_for():
+    body = body_of("llamacpp", sampling=Sampling(top_logprobs=0))
+    assert (body["logprobs"], body["top_logprobs"]) == (True, 1)
+    assert body_of("llamacpp", sampling=Sampling(top_logprobs=3))["top_logprobs"] == 3
+    assert body_of("vllm", sampling=Sampling(top_logprobs=0))["top_logprobs"] == 0
+    answer = Answer(5, 10, alternatives=0)
+    told = {"token": "Hi", "logprob": -0.1, "top_logprobs": [{"token": "Hi", "logprob": -0.1}]}
+    answer.take(event({"content": "Hi"}, logprobs={"content": [told]}))
+    assert answer.last_chunk().logprobs == (TokenLogprob("Hi", -0.1, ()),)
+
+
 def test_a_token_without_text_has_its_log_probability():
-    answer = Answer(5, 10)
+    answer = Answer(5, 10, alternatives=20)
     answer.take(event({"content": ""}, logprobs={"content": [{"token": "\ud83d", "logprob": -2.0}]}))
     answer.take(event({"content": "\U0001f600"}, logprobs={"content": [{"token": "\ude00", "logprob": -0.5}]}))
     last = answer.last_chunk()

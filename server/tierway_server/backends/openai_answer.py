@@ -62,12 +62,13 @@ class _Call(msgspec.Struct):
 class Answer:
     """One answer while it comes."""
 
-    def __init__(self, input_tokens: int, max_tokens: int) -> None:
+    def __init__(self, input_tokens: int, max_tokens: int, *, alternatives: int) -> None:
         """Begin an answer.
 
         Args:
             input_tokens: of the prompt, estimated: for services that do not tell.
             max_tokens: the most that was asked for; a service that sends far more is cut.
+            alternatives: as many were asked for to each token; a service that tells of more is not listened to.
 
         """
         self.finish_reason: FinishReason | None = None
@@ -75,6 +76,7 @@ class Answer:
         self.is_done = False
         """Whether the service said that nothing more comes."""
         self._input_tokens = input_tokens
+        self._alternatives = alternatives
         self._length = Length(max_tokens)
         self._whole = WholeText()
         self._texts: list[str] = []
@@ -162,7 +164,7 @@ class Answer:
         if text := self._whole.take(content):
             self._texts.append(text)
         tokens = logprobs.content if logprobs and logprobs.content else ()
-        self._logprobs += map(_logprob, tokens)
+        self._logprobs += [_logprob(token, self._alternatives) for token in tokens]
         count = len(tokens) or (1 if len(content) <= _TOKEN_CHARACTERS else estimate_tokens(content))
         self._tokens += count
         self._output_tokens += count
@@ -226,9 +228,9 @@ def _shown(content: str | list[TextPart] | None) -> str | None:
     return "".join(part.text for part in content if part.type == "text") if isinstance(content, list) else content
 
 
-def _logprob(token: Token) -> TokenLogprob:
+def _logprob(token: Token, alternatives: int) -> TokenLogprob:
     return TokenLogprob(
         encodable(token.token),
         token.logprob,
-        tuple((encodable(other.token), other.logprob) for other in token.top_logprobs or ()),
+        tuple((encodable(other.token), other.logprob) for other in (token.top_logprobs or ())[:alternatives]),
     )

@@ -67,7 +67,8 @@ class OpenAIBackend(HttpBackend):
             generation, self._dialect, model.lacks, model=model.model, context_tokens=model.context_tokens
         )
         max_tokens = body[self._dialect.max_tokens]
-        answer = Answer(estimated_input_tokens(generation), max_tokens)
+        alternatives = generation.sampling.top_logprobs or 0
+        answer = Answer(estimated_input_tokens(generation), max_tokens, alternatives=alternatives)
         return self._streamed(self._endpoint, _with(body, model.parameters), answer, max_tokens)
 
 

@@ -67,7 +67,7 @@ class ProviderConfig(Section):
     """Longest silence, in seconds, between two bytes of an answer, and before the first one."""
 
     max_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 64
-    """Most answers at once from each of its deployments, over all processes of the server; one more is refused (`QUEUE_FULL`)."""
+    """Most answers at once from each of its deployments, over all processes of the server; whoever comes then waits (`queue`)."""
 
     max_connections: Annotated[int, Field(ge=1, le=100_000)] = 128
     """Most connections to it at once, from each process of the server. Over HTTP/1.1 each answer under way has one."""
