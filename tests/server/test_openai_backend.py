@@ -259,6 +259,16 @@ async def test_an_answer_that_has_ended_does_not_wait_for_an_account_that_does_n
     assert (text_of(chunks), chunks[-1].finish_reason) == ("Paris it is.", FinishReason.STOP)
 
 
+async def test_an_answer_that_has_ended_does_not_wait_for_it_though_the_connection_is_kept_alive(
+    backend, provider, monkeypatch
+):
+    monkeypatch.setattr("tierway_server.backends.http_backend._ACCOUNT_S", 0.05)
+    kept_alive = itertools.cycle((b": keep-alive\n\n", 0.005))
+    provider.answer = lambda _: Reply(steps=itertools.chain(EVENTS[:-2], kept_alive))
+    assert (await answer(backend))[-1].finish_reason is FinishReason.STOP
+    await until(lambda: provider.hung_up == 1)
+
+
 async def test_usage_that_is_not_told_is_estimated(backend, provider):
     provider.answer = always(*EVENTS[:-2], openai.DONE)
     usage = (await answer(backend, asking("Where is it? " * 10)))[-1].usage

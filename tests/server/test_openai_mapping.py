@@ -365,6 +365,9 @@ def test_a_refusal_is_text_that_was_filtered():
             id="DeepSeek",
         ),
         pytest.param(
+            {"usage": {"prompt_tokens": 9, "completion_tokens": 4, "cached_tokens": 7}}, Usage(9, 7, 4), id="Moonshot"
+        ),
+        pytest.param(
             {"x_groq": {"id": "1", "usage": {"prompt_tokens": 9, "completion_tokens": 4}}}, Usage(9, 0, 4), id="Groq"
         ),
         pytest.param({"usage": None}, Usage(5, 0, 1), id="nothing"),
@@ -505,6 +508,7 @@ def test_of_a_list_of_parts_the_texts_are_shown():
         b'{"error": "No."}',
         b'{"object": "error", "message": "No.", "code": 400}',
         b'{"message": "No.", "type": "server_error"}',
+        b'{"choices": [], "x_groq": {"id": "1", "error": "over_capacity"}}',
     ],
 )
 def test_reports_of_failure(payload):

@@ -205,8 +205,11 @@ async def _read(data: AsyncIterator[bytes], answer: Reading, max_tokens: int) ->
     """Let `answer` take the events in `data`, until it is done or they end; yields what it comes to meanwhile."""
     events = EventReader(_EVENT_BYTES)
     bytes_left = max_tokens * _TOKEN_BYTES + _EVENT_BYTES
+    account_until_s: float | None = None
     while not answer.is_done:
-        piece = await _next(data, answer)
+        if account_until_s is None and answer.finish_reason is not None:
+            account_until_s = asyncio.get_running_loop().time() + _ACCOUNT_S
+        piece = await _next(data, account_until_s)
         for payload in events.end() if piece is None else events.feed(piece):
             answer.take(payload)
             if answer.is_done:
@@ -221,12 +224,12 @@ async def _read(data: AsyncIterator[bytes], answer: Reading, max_tokens: int) ->
             yield chunk
 
 
-async def _next(data: AsyncIterator[bytes], answer: Reading) -> bytes | None:
-    """The next bytes; None at the end. Behind the answer's end only its account is waited for, and not long."""
-    if answer.finish_reason is None:
+async def _next(data: AsyncIterator[bytes], account_until_s: float | None) -> bytes | None:
+    """The next bytes; None at the end. Behind the answer's end only its account is waited for, and no longer than until then, by the loop."""
+    if account_until_s is None:
         return await anext(data, None)
     try:
-        async with asyncio.timeout(_ACCOUNT_S):
+        async with asyncio.timeout_at(account_until_s):
             return await anext(data, None)
     except TimeoutError:
         return None

@@ -105,8 +105,9 @@ class Answer:
             self.is_done = True
             return
         event = decoded(payload)
-        if event.error is not None:
-            raise ReportedError(event.error)
+        error = event.error if event.error is not None else (event.x_groq and event.x_groq.error)
+        if error is not None:
+            raise ReportedError(error)
         if event.choices is None and (event.object == "error" or event.message is not None):
             raise ReportedError(msgspec.json.decode(payload))
         usage = event.usage or (event.x_groq.usage if event.x_groq else None)
@@ -218,7 +219,8 @@ class Answer:
         completion = believed(usage.completion_tokens) or 0
         output = max(completion, (believed(usage.total_tokens) or 0) - prompt)
         prompt_details, details = usage.prompt_tokens_details, usage.completion_tokens_details
-        cached = believed((prompt_details and prompt_details.cached_tokens) or usage.prompt_cache_hit_tokens) or 0
+        cached_at_all = (prompt_details and prompt_details.cached_tokens) or usage.prompt_cache_hit_tokens
+        cached = believed(cached_at_all or usage.cached_tokens) or 0
         reasoning = believed(details.reasoning_tokens if details else None) or output - completion
         return Usage(prompt, min(cached, prompt), output, min(reasoning, output))
 
