@@ -225,7 +225,7 @@ async def _read(data: AsyncIterator[bytes], answer: Reading, max_tokens: int) ->
 
 
 async def _next(data: AsyncIterator[bytes], account_until_s: float | None) -> bytes | None:
-    """The next bytes; None at the end. Behind the answer's end only its account is waited for, and no longer than until then, by the loop."""
+    """The next bytes; None at the end. Behind the answer's end only its account is waited for, and no longer than until then."""
     if account_until_s is None:
         return await anext(data, None)
     try:
