@@ -353,6 +353,15 @@ class TestReading:
         assert it.text == "I look"
         assert it.tool_calls == (ToolCall("a", "weather", '{"city": "São Paulo"}'), ToolCall("b", "now", "{}"))
 
+    def test_a_call_that_comes_whole_at_its_beginning_keeps_its_arguments(self) -> None:
+        it = read(
+            began(0, type="tool_use", id="a", name="weather", input={"city": "Paris"}),
+            began(1, type="tool_use", id="b", name="weather", input={"city": "Rome"}),
+            more(1, type="input_json_delta", partial_json='{"city": "Oslo"}'),
+            began(2, type="tool_use", id="c", name="now", input=None),
+        )
+        assert [json.loads(call.arguments) for call in it.tool_calls] == [{"city": "Paris"}, {"city": "Oslo"}, {}]
+
     def test_the_tool_that_stands_for_any_json_object_is_the_answer_itself(self) -> None:
         it = read(
             began(0, type="text", text="Here it is"),

@@ -14,6 +14,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from tierway_core import estimate_tokens
@@ -56,6 +58,8 @@ class _Block(msgspec.Struct):
     text: str = ""
     id: str = ""
     name: str = ""
+    input: dict[str, Any] | None = None
+    """Empty at Anthropic, where it comes in parts; others that speak the API have all of it here."""
 
 
 class _Delta(msgspec.Struct):
@@ -162,7 +166,9 @@ class Reply:
             text = "{}"  # for which nothing is sent
         calls = tuple(
             with_own_ids(
-                ToolCall(encodable(block.id), encodable(block.name), encodable("".join(pieces)) or "{}")
+                ToolCall(
+                    encodable(block.id), encodable(block.name), encodable("".join(pieces)) or _written(block.input)
+                )
                 for _, (block, pieces) in sorted(self._calls.items())
             )
         )
@@ -241,6 +247,10 @@ class Reply:
         thinking = told.output_tokens_details
         thought = believed(thinking.thinking_tokens if thinking else None) or 0
         return Usage(read, min(cached, read), written, min(thought, written))
+
+
+def _written(arguments: dict[str, Any] | None) -> str:
+    return msgspec.json.encode(arguments or {}).decode()
 
 
 def _tokens(text: str) -> int:
