@@ -341,6 +341,13 @@ async def test_azure_has_its_deployment_in_the_address_and_its_own_key(provider)
     assert "authorization" not in asked.headers
 
 
+async def test_what_a_deployment_states_as_null_is_not_asked_for(provider):
+    fleet = remote_fleet(f"{provider.base_url}/v1", deployment={"parameters": {"stream_options": None}})
+    async with remote_backend(fleet) as backend:
+        await answer(backend)
+    assert "stream_options" not in provider.asked[0].document
+
+
 async def test_what_a_deployment_states_stands_beside_what_its_kind_does(provider):
     stated = {"provider": {"order": ["a"]}, "reasoning_effort": "low"}
     fleet = remote_fleet(f"{provider.base_url}/v1", kind="openrouter", deployment={"parameters": stated})

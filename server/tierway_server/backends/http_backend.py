@@ -20,6 +20,7 @@ from tierway_server.backends.base import Availability, Chunk, FinishReason, Gene
 from tierway_server.backends.coalesced import coalesced
 from tierway_server.backends.http_pool import HttpPool
 from tierway_server.backends.openai_endpoint import Endpoint
+from tierway_server.backends.own_parameters import with_own
 from tierway_server.backends.rate_limits import exhausted_s
 from tierway_server.backends.reading import MalformedError, Reading, ReportedError
 from tierway_server.backends.sse import EventReader, EventTooLongError
@@ -130,7 +131,7 @@ class HttpBackend(ABC):
         self, endpoint: Endpoint, body: Mapping[str, object], answer: Reading, max_tokens: int
     ) -> AsyncGenerator[Chunk, None]:
         """What is answered to `body`, as `answer` reads it."""
-        response = await self._asked(endpoint, msgspec.json.encode(body))
+        response = await self._asked(endpoint, msgspec.json.encode(with_own(body, self._model.parameters)))
         try:
             data = response.aiter_raw()
             async with aclosing(self._chunks(data, answer, max_tokens)) as chunks:

@@ -33,7 +33,7 @@ _NOT_HEADERS = frozenset(
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]{0,4096}")
 
-_OURS = frozenset({"model", "messages", "stream", "stream_options", "n"})
+_OURS = frozenset({"model", "messages", "stream", "n"})
 """Parameters of a request that are not the configuration's to state."""
 
 
