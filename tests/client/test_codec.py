@@ -283,6 +283,7 @@ def test_answer_is_whole() -> None:
         0.045,
         0.245,
     )
+    assert answer.timings.hold_s == 0
     assert (answer.decision.model, answer.decision.complexity) == ("smollm2-135m", Complexity.TRIVIAL)
     assert answer.decision.reasons[0].code is ReasonCode.CHEAPEST
     assert answer.decision.constitution_hash == answer.constitution_hash == "cdd01ef066bc6cf2"
@@ -418,8 +419,16 @@ def test_stats_are_keyed_and_timed_in_utc() -> None:
             tiers=[rpc.TierStats(tier=1, decisions=2)],
             errors=[rpc.ErrorStats(reason="QUEUE_FULL", count=3)],
             classifier=rpc.ClassifierStats(weights="w", calibration="c", calibration_load_time=start),
+            deployments=[
+                rpc.DeploymentStats(lanes=[rpc.LaneStats(priority=pb.PRIORITY_BATCH, waiting=3, shed=5)]),
+            ],
+            answers=rpc.AnswerStats(judged=9, escalation_share=0.5, weak_alarm=True),
         )
     )
+    [deployment] = stats.deployments
+    assert (deployment.waiting, deployment.shed) == ({Priority.BATCH: 3}, {Priority.BATCH: 5})
+    assert (stats.answers.judged, stats.answers.escalation_share, stats.answers.weak_alarm) == (9, 0.5, True)
+    assert (stats.answers.takeovers, stats.answers.cache_hits) == (0, 0)
     assert stats.classifier is not None
     assert (stats.classifier.weights, stats.classifier.calibration) == ("w", "c")
     assert stats.classifier.calibration_load_time == stats.start_time

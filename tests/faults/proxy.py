@@ -12,17 +12,15 @@ the other side takes.
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from tests.faults.listener import Listener, reset
+
 _CHUNK_BYTES = 1 << 16
-_LINGER_NOT_AT_ALL = struct.pack("ii", 1, 0)
-"""SO_LINGER with no time: closing sends RST instead of FIN."""
 
 
 class Kind(Enum):
@@ -64,7 +62,7 @@ class Fault:
 
 
 @dataclass(slots=True)
-class FaultProxy:
+class FaultProxy(Listener):
     """A proxy that serves; `fault_proxy` makes one."""
 
     target: tuple[str, int]
@@ -79,61 +77,44 @@ class FaultProxy:
     """Connections so far."""
     struck: int = 0
     """Faults that acted so far."""
-    _server: asyncio.Server | None = None
-    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _sides: set[_Side] = field(default_factory=set, init=False)
 
-    @property
-    def port(self) -> int:
-        """Where it listens, on 127.0.0.1."""
-        assert self._server is not None
-        return int(self._server.sockets[0].getsockname()[1])
-
-    @property
-    def living(self) -> int:
-        """Connections that are not over."""
-        return len(self._tasks)
-
-    async def start(self) -> None:
-        self._server = await asyncio.start_server(self._accepted, "127.0.0.1", 0, limit=_CHUNK_BYTES)
-
-    async def aclose(self) -> None:
-        """End, with all connections."""
+    def go(self, kind: Kind) -> None:
+        """End all connections at once, by Kind.CUT or Kind.RESET, and take no more: whatever stands behind is not there any longer."""
         assert self._server is not None
         self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._server.wait_closed()
+        for side in tuple(self._sides):
+            if kind is Kind.CUT:
+                side.writer.close()
+            else:
+                reset(side.writer)
 
-    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+    async def start(self) -> None:
+        await self._listen(_CHUNK_BYTES)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
-        if len(self._tasks) >= self.connections:
-            _reset(writer)
+        if self.living > self.connections:
+            reset(writer)
             return
-        self._tasks.add(task)
-        client = _Side(reader, writer)
-        try:
-            await self._serve(client, self.plan.popleft() if self.plan else self.default())
-        except (asyncio.CancelledError, OSError):
-            # Cancelled by `aclose`, or one side went away in its own way: so must the other.
-            _reset(writer)
-        finally:
-            self._tasks.discard(task)
+        fault = self.plan.popleft() if self.plan else self.default()
+        await self._pass_on(_Side(reader, writer), fault)
 
-    async def _serve(self, client: _Side, fault: Fault | None) -> None:
+    async def _pass_on(self, client: _Side, fault: Fault | None) -> None:
+        """Pass bytes both ways until one of them is over."""
         server = _Side(*await asyncio.open_connection(*self.target, limit=_CHUNK_BYTES))
         ways = ((Way.TO_SERVER, client, server), (Way.TO_CLIENT, server, client))
         pumps = [
             asyncio.create_task(self._pump(source, sink, fault if fault is not None and fault.way is way else None))
             for way, source, sink in ways
         ]
+        self._sides |= {client, server}
         try:
             over, _ = await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
             for pump in over:
                 pump.result()
         finally:
+            self._sides -= {client, server}
             for pump in pumps:
                 pump.cancel()
             await asyncio.gather(*pumps, return_exceptions=True)
@@ -164,8 +145,8 @@ class FaultProxy:
             case Kind.CUT:
                 return None
             case Kind.RESET:
-                _reset(source.writer)
-                _reset(sink.writer)
+                reset(source.writer)
+                reset(sink.writer)
                 return None
             case Kind.STALL:
                 await asyncio.Event().wait()  # until the other direction, or the proxy, ends
@@ -181,7 +162,7 @@ class FaultProxy:
         return rest
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Side:
     """One of the two sockets of a connection."""
 
@@ -197,13 +178,6 @@ class _Side:
         """Say that nothing more comes."""
         with suppress(OSError):  # it is gone already
             self.writer.write_eof()
-
-
-def _reset(writer: asyncio.StreamWriter) -> None:
-    """Close with RST."""
-    with suppress(OSError):
-        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT_AT_ALL)
-    writer.transport.abort()
 
 
 @asynccontextmanager

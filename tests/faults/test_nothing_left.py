@@ -41,7 +41,7 @@ def asking(number: int) -> rpc.StreamRequest:
 
 async def test_no_task_and_no_slot_is_left_of_answers_that_failed(tmp_path: Path) -> None:
     replies = failing()
-    row = Row(name="all of them", when="", serve=None)
+    row = Row(name="all of them", when="", wires={})
     async with upstream(lambda _: next(replies)) as bad, upstream(good) as well:
         document = configuration(tmp_path, Faulty(f"{bad.base_url}/v1", lambda: 0), row, f"{well.base_url}/v1")
         document["breaker"] = {"enabled": False}
@@ -64,7 +64,7 @@ async def test_a_caller_that_leaves_ends_the_providers_connection(tmp_path: Path
     def endless(_: Asked) -> Reply:
         return Reply(steps=(*itertools.islice(events.events(), 2), End.HANG))
 
-    row = Row(name="hangs", when="", serve=None)
+    row = Row(name="hangs", when="", wires={})
     async with upstream(endless) as provider:
         document = configuration(tmp_path, Faulty(f"{provider.base_url}/v1", lambda: 0), row, None)
         async with serving(document) as server:

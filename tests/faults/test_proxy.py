@@ -167,6 +167,25 @@ async def test_connections_above_the_bound_are_reset(echo_port, connect):
             await (await connect(proxy.port)).reader.read(1)
 
 
+@pytest.mark.parametrize("kind", [Kind.CUT, Kind.RESET])
+async def test_it_goes_with_all_connections(echo_port, connect, kind):
+    async with fault_proxy(echo_port) as proxy:
+        lines = [await connect(proxy.port) for _ in range(2)]
+        for line in lines:
+            await line.echoed()
+        port = proxy.port
+        proxy.go(kind)
+        for line in lines:
+            if kind is Kind.CUT:
+                assert await line.reader.read(1) == b""
+            else:
+                with pytest.raises(ConnectionResetError):
+                    await line.reader.read(1)
+        await until(lambda: not proxy.living)
+        with pytest.raises(ConnectionRefusedError):
+            await connect(port)
+
+
 async def test_where_nobody_listens_the_client_is_reset(unused_tcp_port, connect):
     async with fault_proxy(unused_tcp_port) as proxy:
         with pytest.raises(ConnectionResetError):

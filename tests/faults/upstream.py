@@ -9,20 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import ssl
-import struct
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
 
+from tests.faults.listener import Listener, reset
+
 _KEPT = 1_000
 """Requests that are remembered."""
 _MAX_HEAD_BYTES = 1 << 16
-_LINGER_NOT_AT_ALL = struct.pack("ii", 1, 0)
 
 
 class End(Enum):
@@ -99,7 +98,7 @@ def document(body: Any, status: int = 200, headers: tuple[tuple[str, str], ...] 
 
 
 @dataclass(slots=True)
-class Upstream:
+class Upstream(Listener):
     """A provider that serves; `upstream` makes one."""
 
     answer: Callable[[Asked], Reply]
@@ -113,55 +112,25 @@ class Upstream:
     connections: int = 0
     """Connections so far."""
     scheme: str = "http"
-    _server: asyncio.Server | None = None
-    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
-
-    @property
-    def port(self) -> int:
-        """Where it listens, on 127.0.0.1."""
-        assert self._server is not None
-        return int(self._server.sockets[0].getsockname()[1])
 
     @property
     def base_url(self) -> str:
         """What a provider's configuration names; OpenAI's has `/v1` behind it."""
         return f"{self.scheme}://127.0.0.1:{self.port}"
 
-    @property
-    def living(self) -> int:
-        """Connections that are not over."""
-        return len(self._tasks)
-
     async def start(self, tls: ssl.SSLContext | None = None) -> None:
         self.scheme = "http" if tls is None else "https"
-        self._server = await asyncio.start_server(self._accepted, "127.0.0.1", 0, ssl=tls, limit=_MAX_HEAD_BYTES)
+        await self._listen(_MAX_HEAD_BYTES, tls)
 
-    async def aclose(self) -> None:
-        """End, with all connections."""
-        assert self._server is not None
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._server.wait_closed()
-
-    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        self._tasks.add(task)
-        try:
-            while (asked := await _request(reader)) is not None:
-                self.count += 1
-                self.asked.append(asked)
-                if not await self._replied(self.answer(asked), reader, writer):
-                    break
-            writer.close()
-            await writer.wait_closed()
-        except (asyncio.CancelledError, OSError):
-            writer.transport.abort()
-        finally:
-            self._tasks.discard(task)
+        while (asked := await _request(reader)) is not None:
+            self.count += 1
+            self.asked.append(asked)
+            if not await self._replied(self.answer(asked), reader, writer):
+                break
+        writer.close()
+        await writer.wait_closed()
 
     async def _replied(self, reply: Reply, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Send it. Returns whether the connection takes another request."""
@@ -199,9 +168,8 @@ async def _take(steps: Iterable[Step], writer: asyncio.StreamWriter, wrap: Calla
             case bytes():
                 writer.write(wrap(step))
                 await writer.drain()
-                await asyncio.sleep(
-                    0
-                )  # `drain` returns at once while there is room: an endless reply would keep the loop
+                # `drain` returns at once while there is room: an endless reply would keep the loop.
+                await asyncio.sleep(0)
             case asyncio.Event():
                 await writer.drain()
                 await step.wait()
@@ -210,9 +178,7 @@ async def _take(steps: Iterable[Step], writer: asyncio.StreamWriter, wrap: Calla
             case End.CUT:
                 return False
             case End.RESET:
-                with suppress(OSError):
-                    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT_AT_ALL)
-                writer.transport.abort()
+                reset(writer)
                 return False
             case _:
                 await asyncio.sleep(step)

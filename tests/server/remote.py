@@ -7,9 +7,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from tests.server.fleet import Document, five_tiers
-from tierway_server.backends.base import Chunk, Generation, Message, Role, Sampling
+from tierway_server.backends.base import Backend, Chunk, Generation, Message, Role, Sampling
 from tierway_server.backends.remote_models import RemoteBackend, RemoteModels
-from tierway_server.config import parse, unavailable_reason
+from tierway_server.config import Secrets, parse, unavailable_reason
+from tierway_server.errors import TierwayError
 
 KEY = "sk-hunter2-0123456789"
 ENVIRON = {"UPSTREAM_KEY": KEY}
@@ -47,8 +48,9 @@ def remote_fleet(base_url: str, *, deployment: Mapping[str, Any] | None = None, 
 async def remote_backend(document: Document) -> AsyncIterator[RemoteBackend]:
     """The backend of the only deployment of `document`."""
     config = parse(document)
-    reasons = [unavailable_reason(config, deployment, ENVIRON) for _, deployment in config.deployments]
-    models = RemoteModels(config, reasons, ENVIRON)
+    secrets = Secrets.of(config, ENVIRON)
+    reasons = [unavailable_reason(config, deployment, ENVIRON, secrets) for _, deployment in config.deployments]
+    models = RemoteModels(config, reasons, ENVIRON, secrets)
     try:
         yield models.by_deployment[0]
     finally:
@@ -68,7 +70,7 @@ def asking(text: str = "Hello?", **changes: Any) -> Generation:
     )
 
 
-async def answer(backend: RemoteBackend, generation: Generation | None = None) -> list[Chunk]:
+async def answer(backend: Backend, generation: Generation | None = None) -> list[Chunk]:
     """All chunks of an answer."""
     return [chunk async for chunk in backend.generate(generation or asking())]
 
@@ -76,3 +78,21 @@ async def answer(backend: RemoteBackend, generation: Generation | None = None) -
 def text_of(chunks: list[Chunk]) -> str:
     """What an answer says."""
     return "".join(chunk.text for chunk in chunks)
+
+
+async def outcome(backend: Backend, generation: Generation | None = None) -> tuple[str, TierwayError | None]:
+    """What an answer said, and how it failed, if it did."""
+    said = ""
+    try:
+        async for chunk in backend.generate(generation or asking()):
+            said += chunk.text
+    except TierwayError as failure:
+        return said, failure
+    return said, None
+
+
+async def failure_of(backend: Backend, generation: Generation | None = None) -> tuple[str, TierwayError]:
+    """What an answer said before it failed, and how it did."""
+    said, failure = await outcome(backend, generation)
+    assert failure is not None, f"it did not fail, and said {said}"
+    return said, failure

@@ -8,7 +8,7 @@ import pytest
 
 from tests.faults import anthropic_events as anthropic
 from tests.faults.upstream import End, Reply, upstream
-from tests.server.remote import KEY, answer, asking, remote_backend, remote_fleet, text_of
+from tests.server.remote import KEY, answer, asking, failure_of, remote_backend, remote_fleet, text_of
 from tests.server.running import until
 from tierway_server.backends.base import FinishReason, Sampling, Tool, ToolCall, Tools, Usage
 from tierway_server.backends.continuation import INSTRUCTION
@@ -21,7 +21,6 @@ from tierway_server.errors import (
     ProviderQuotaError,
     ProviderRejectedError,
     StreamBrokenError,
-    TierwayError,
 )
 
 INPUT_TOKENS = anthropic.INPUT_TOKENS + anthropic.CACHED_INPUT_TOKENS
@@ -44,17 +43,6 @@ def fleet(provider, **how):
 async def backend(provider):
     async with remote_backend(fleet(provider)) as backend:
         yield backend
-
-
-async def failure_of(backend, generation=None) -> tuple[str, TierwayError]:
-    """What came before an answer failed, and its failure."""
-    said = ""
-    try:
-        async for chunk in backend.generate(generation or asking()):
-            said += chunk.text
-    except TierwayError as failure:
-        return said, failure
-    raise AssertionError(f"it did not fail, and said {said}")
 
 
 async def test_an_answer_comes_with_its_account_and_its_end(backend):
@@ -138,6 +126,24 @@ async def test_a_caller_who_leaves_closes_the_connection_at_once(backend, provid
     await anext(chunks)
     await chunks.aclose()
     await until(lambda: provider.hung_up == 1 and provider.living == 0)
+
+
+async def test_an_endless_answer_is_cut_at_the_length_that_was_asked_for(backend, provider):
+    provider.answer = lambda _: Reply(steps=(*BEGUN, *[anthropic.text("!")] * 1_000, End.HANG))
+    chunks = await answer(backend, asking(max_tokens=8))
+    assert chunks[-1].finish_reason is FinishReason.LENGTH
+    assert 8 < len(text_of(chunks)) <= 8 * 8 + 64 + 1
+    assert chunks[-1].usage == Usage(INPUT_TOKENS, anthropic.CACHED_INPUT_TOKENS, len(text_of(chunks)))
+    await until(lambda: provider.hung_up == 1)
+
+
+async def test_endless_arguments_of_a_call_are_cut_likewise(backend, provider):
+    call = anthropic.block_start({"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {}})
+    more = anthropic.delta({"type": "input_json_delta", "partial_json": "["})
+    provider.answer = lambda _: Reply(steps=(anthropic.message_start(), call, *[more] * 1_000, End.HANG))
+    tools = Tools(tools=(Tool(name="weather", description="", parameters={}),))
+    last = (await answer(backend, asking(tools=tools, max_tokens=8)))[-1]
+    assert (last.finish_reason, last.tool_calls[0].name) == (FinishReason.LENGTH, "weather")
 
 
 class TestGoingOn:

@@ -235,7 +235,7 @@ class TestAsking:
 
 def read(*events: dict[str, Any], **how: Any) -> Chunk:
     """All that comes of these events, as one chunk."""
-    reply = Reply(9, 1_000, **how)
+    reply = Reply(9, 64, **how)
     for event in events:
         reply.take(json.dumps(event).encode())
     return reply.last_chunk()
@@ -274,7 +274,7 @@ class TestReading:
         assert it.text == "In France."
 
     def test_each_piece_comes_once(self) -> None:
-        reply = Reply(9, 1_000)
+        reply = Reply(9, 64)
         reply.take(json.dumps(more(0, type="text_delta", text="In")).encode())
         assert reply.chunk() == Chunk("In", 1)
         assert reply.chunk() is None
@@ -334,7 +334,7 @@ class TestReading:
         assert read(started(), ended(stop_reason, output_tokens=1)).finish_reason is finish_reason
 
     def test_it_has_ended_when_it_says_why_and_is_done_when_it_says_so(self) -> None:
-        reply = Reply(9, 1_000)
+        reply = Reply(9, 64)
         seen = [(reply.finish_reason, reply.is_done)]
         for event in (started(), ended(None), ended("end_turn"), {"type": "message_stop"}):
             reply.take(json.dumps(event).encode())
@@ -389,11 +389,11 @@ class TestReading:
     @pytest.mark.parametrize("payload", [b"", b"{", b"[]", b'{"type": 1}', b'{"type": "message_start", "message": 7}'])
     def test_what_is_no_event_is_told(self, payload: bytes) -> None:
         with pytest.raises(MalformedError):
-            Reply(9, 1_000).take(payload)
+            Reply(9, 64).take(payload)
 
     def test_an_error_among_the_events_is_told_for_classification(self) -> None:
         with pytest.raises(ReportedError) as raised:
-            Reply(9, 1_000).take(b'{"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}')
+            Reply(9, 64).take(b'{"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}')
         assert raised.value.report == {"type": "overloaded_error", "message": "Overloaded"}
 
     @settings(deadline=None)

@@ -53,9 +53,19 @@ RESPONSES = [
     (400, json.dumps({"code": "x", "error": "Incorrect API key provided: sk***."}).encode(), "PROVIDER_AUTH"),
     (402, body("Insufficient credits", code=402), "PROVIDER_QUOTA"),
     (429, body("You exceeded your current quota", type="insufficient_quota"), "PROVIDER_QUOTA"),
-    (400, body("Your credit balance is too low to access the API.", type="invalid_request_error"), "PROVIDER_QUOTA"),
     (429, body("Rate limit reached", type="tokens", code="rate_limit_exceeded"), "PROVIDER_OVERLOADED"),
     (429, b"", "PROVIDER_OVERLOADED"),
+    (429, body("You exceeded your current quota. Limit: 20", status="RESOURCE_EXHAUSTED", code=429), "PROVIDER_QUOTA"),
+    (429, body("Your prepayment credits are depleted.", status="RESOURCE_EXHAUSTED", code=429), "PROVIDER_QUOTA"),
+    (400, body("Your credit balance is too low to access the API.", type="invalid_request_error"), "PROVIDER_QUOTA"),
+    (400, body("You have reached your specified API usage limits.", type="invalid_request_error"), "PROVIDER_QUOTA"),
+    (
+        400,
+        body(
+            "input length and `max_tokens` exceed context limit: 188240 + 21333 > 200000", type="invalid_request_error"
+        ),
+        "CONTEXT_TOO_LONG",
+    ),
     (404, body("The model does not exist", code="model_not_found"), "PROVIDER_REJECTED"),
     (405, b"", "PROVIDER_REJECTED"),
     (408, b"", "PROVIDER_TIMEOUT"),
@@ -85,6 +95,10 @@ REPORTS = [
     ({"message": "the maximum context length is 4096", "code": 400}, "CONTEXT_TOO_LONG"),
     ({"message": "No", "code": 400}, "PROVIDER_REJECTED"),
     ({"message": "No", "code": True}, "PROVIDER_FAILED"),
+    ({"message": "No", "type": "invalid_request_error"}, "PROVIDER_REJECTED"),
+    ({"message": "prompt is too long: 2 tokens > 1 maximum", "type": "invalid_request_error"}, "CONTEXT_TOO_LONG"),
+    ({"message": "Your credit balance is too low", "type": "invalid_request_error"}, "PROVIDER_QUOTA"),
+    ({"message": "No", "code": 503, "status": "UNAVAILABLE"}, "PROVIDER_OVERLOADED"),
     ("No", "PROVIDER_FAILED"),
     (7, "PROVIDER_FAILED"),
 ]

@@ -1,257 +1,34 @@
-"""A deployment at Google's own Gemini API: the mapping both ways, and over the wire."""
+"""A deployment at Google's own Gemini API, over the wire: what becomes of each answer, and of what is none."""
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import pytest
 
-from tests.faults.upstream import End, Reply, document, upstream
-from tests.server.remote import KEY, answer, asking, remote_backend, remote_fleet, text_of
-from tierway_server.backends.base import (
-    FinishReason,
-    Image,
-    Message,
-    Role,
-    Sampling,
-    TokenLogprob,
-    Tool,
-    ToolCall,
-    ToolMode,
-    Tools,
-    Usage,
-)
-from tierway_server.backends.continuation import INSTRUCTION
-from tierway_server.backends.gemini_reply import GeminiReply
-from tierway_server.backends.gemini_request import request_body
-from tierway_server.backends.reading import MalformedError, ReportedError
+from tests.faults import google_events as google
+from tests.faults.upstream import End, Reply, upstream
+from tests.server.remote import KEY, answer, asking, failure_of, remote_backend, remote_fleet, text_of
+from tests.server.running import until
+from tierway_server.backends.base import FinishReason, Usage
 from tierway_server.errors import (
     ContentBlockedError,
-    NotOfferedError,
     ProviderAuthError,
     ProviderFailedError,
     ProviderOverloadedError,
     ProviderRejectedError,
     StreamBrokenError,
-    TierwayError,
 )
 
-WEATHER = Tool(name="weather", description="Tells it", parameters={"properties": {"city": {"type": "string"}}})
-SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}}
-ACCOUNT = {"promptTokenCount": 9, "cachedContentTokenCount": 4, "candidatesTokenCount": 3, "thoughtsTokenCount": 20}
-
-
-def body(*messages: Message, model: str = "gemini-2.5-flash", **fields: Any) -> dict[str, Any]:
-    return request_body(asking(messages=messages, **fields) if messages else asking(**fields), model, 64)
-
-
-def part(**fields: Any) -> dict[str, Any]:
-    return {"candidates": [{"content": {"parts": [fields], "role": "model"}, "index": 0}]}
-
-
-def end(reason: str = "STOP", **fields: Any) -> dict[str, Any]:
-    return {"candidates": [{"finishReason": reason, "index": 0, **fields}], "usageMetadata": ACCOUNT}
-
-
-def event(body: dict[str, Any]) -> bytes:
-    return f"data: {json.dumps(body, ensure_ascii=False)}\r\n\r\n".encode()
-
-
-def read(*events: dict[str, Any]):
-    reply = GeminiReply(7, 1_000)
-    for each in events:
-        reply.take(json.dumps(each).encode())
-    return reply.last_chunk()
-
-
-class TestAsking:
-    def test_a_plain_question_says_no_more_than_it_must(self) -> None:
-        assert body() == {
-            "contents": [{"role": "user", "parts": [{"text": "Hello?"}]}],
-            "generationConfig": {"maxOutputTokens": 64},
-        }
-
-    def test_a_conversation_with_images_calls_and_results(self) -> None:
-        calls = (ToolCall("a", "weather", '{"city": "Paris"}'), ToolCall("b", "weather", ""))
-        written = body(
-            Message(Role.SYSTEM, "Be brief"),
-            Message(Role.USER, "This?", ("This?", Image(b"\x89PNG", "image/png"))),
-            Message(Role.ASSISTANT, "I look", tool_calls=calls),
-            Message(Role.TOOL, '{"sky": "grey"}', tool_call_id="a"),
-            Message(Role.TOOL, "rain", tool_call_id="b"),
-        )
-        assert written["systemInstruction"] == {"parts": [{"text": "Be brief"}]}
-        assert written["contents"] == [
-            {
-                "role": "user",
-                "parts": [{"text": "This?"}, {"inlineData": {"mimeType": "image/png", "data": "iVBORw=="}}],
-            },
-            {
-                "role": "model",
-                "parts": [
-                    {"text": "I look"},
-                    {"functionCall": {"id": "a", "name": "weather", "args": {"city": "Paris"}}},
-                    {"functionCall": {"id": "b", "name": "weather", "args": {}}},
-                ],
-            },
-            {
-                "role": "user",
-                "parts": [
-                    {"functionResponse": {"id": "a", "name": "weather", "response": {"sky": "grey"}}},
-                    {"functionResponse": {"id": "b", "name": "weather", "response": {"result": "rain"}}},
-                ],
-            },
-        ]
-
-    @pytest.mark.parametrize(
-        ("model", "is_signed"), [("gemini-2.5-pro", False), ("gemini-3-pro-preview", True), ("gemini-3.1-pro", True)]
-    )
-    def test_calls_are_signed_where_the_model_demands_it(self, model: str, is_signed: bool) -> None:
-        called = Message(Role.ASSISTANT, "", tool_calls=(ToolCall("a", "weather", "{}"),))
-        [call] = body(called, model=model)["contents"][0]["parts"]
-        assert ("thoughtSignature" in call) is is_signed
-
-    @pytest.mark.parametrize("arguments", ["{", "[1]"])
-    def test_a_call_that_is_no_json_object_cannot_be_taken_back(self, arguments: str) -> None:
-        with pytest.raises(NotOfferedError):
-            body(Message(Role.ASSISTANT, "", tool_calls=(ToolCall("a", "weather", arguments),)))
-
-    def test_an_image_by_its_address_is_refused(self) -> None:
-        with pytest.raises(NotOfferedError):
-            body(Message(Role.USER, "", (Image(uri="https://example.org/a.jpg"),)))
-
-    @pytest.mark.parametrize(
-        ("tools", "choice"),
-        [
-            (Tools(tools=(WEATHER,)), {"mode": "AUTO"}),
-            (Tools(tools=(WEATHER,), mode=ToolMode.NONE), {"mode": "NONE"}),
-            (Tools(tools=(WEATHER,), mode=ToolMode.REQUIRED), {"mode": "ANY"}),
-            (Tools(tools=(WEATHER,), name="weather"), {"mode": "ANY", "allowedFunctionNames": ["weather"]}),
-        ],
-    )
-    def test_how_free_the_model_is_to_call(self, tools: Tools, choice: dict[str, Any]) -> None:
-        written = body(tools=tools)
-        assert written["toolConfig"] == {"functionCallingConfig": choice}
-        schema = {"type": "object", "properties": {"city": {"type": "string"}}}
-        declared = {"name": "weather", "description": "Tells it", "parametersJsonSchema": schema}
-        assert written["tools"] == [{"functionDeclarations": [declared]}]
-
-    def test_all_of_sampling_has_its_place(self) -> None:
-        sampling = Sampling(
-            temperature=1.5,
-            top_p=0.9,
-            top_k=40,
-            stop=("\n",),
-            seed=7,
-            presence_penalty=0.5,
-            frequency_penalty=-0.5,
-            top_logprobs=3,
-        )
-        assert body(sampling=sampling)["generationConfig"] == {
-            "maxOutputTokens": 64,
-            "temperature": 1.5,
-            "topP": 0.9,
-            "topK": 40,
-            "stopSequences": ["\n"],
-            "seed": 7,
-            "presencePenalty": 0.5,
-            "frequencyPenalty": -0.5,
-            "responseLogprobs": True,
-            "logprobs": 3,
-        }
-
-    def test_a_seed_has_no_more_bits_than_the_api_takes(self) -> None:
-        assert body(sampling=Sampling(seed=2**63 - 1))["generationConfig"]["seed"] == 2**31 - 1
-
-    def test_a_schema_is_a_format_and_a_continuation_is_asked_for_in_words(self) -> None:
-        config = body(json_schema=SCHEMA)["generationConfig"]
-        assert (config["responseMimeType"], config["responseJsonSchema"]) == ("application/json", SCHEMA)
-        assert "responseJsonSchema" not in body(json_schema={})["generationConfig"]
-        continued = body(json_schema=SCHEMA, answered='{"city": "Pa')
-        assert "responseMimeType" not in continued["generationConfig"]
-        *_, begun, asked = continued["contents"]
-        assert begun == {"role": "model", "parts": [{"text": '{"city": "Pa'}]}
-        assert asked["parts"][0]["text"].startswith(INSTRUCTION)
-        assert asked["parts"][0]["text"].endswith(json.dumps(SCHEMA))
-
-
-class TestReading:
-    def test_texts_are_passed_on_thoughts_are_not_and_both_count(self) -> None:
-        it = read(part(text="Hm", thought=True), part(text="In"), part(text=" France"), end())
-        assert (it.text, it.finish_reason, it.usage) == ("In France", FinishReason.STOP, Usage(9, 4, 23, 20))
-
-    def test_calls_come_in_their_order(self) -> None:
-        it = read(
-            part(functionCall={"id": "a", "name": "weather", "args": {"city": "São Paulo"}}),
-            part(functionCall={"name": "now"}, thoughtSignature="x"),
-            end(),
-        )
-        named, unnamed = it.tool_calls
-        assert named == ToolCall("a", "weather", '{"city":"São Paulo"}')
-        assert (unnamed.name, unnamed.arguments) == ("now", "{}")
-        assert unnamed.id.startswith("call_")
-        assert it.finish_reason is FinishReason.TOOL_CALLS
-
-    def test_log_probabilities_come_with_their_alternatives(self) -> None:
-        told = {
-            "chosenCandidates": [{"token": "In", "tokenId": 1, "logProbability": -0.5}],
-            "topCandidates": [{"candidates": [{"token": "In", "logProbability": -0.5}, {"token": "At"}]}],
-        }
-        it = read({"candidates": [{"content": {"parts": [{"text": "In"}]}, "logprobsResult": told}]}, end())
-        assert it.logprobs == (TokenLogprob("In", -0.5, (("In", -0.5), ("At", 0.0))),)
-
-    @pytest.mark.parametrize(
-        ("reason", "expected"),
-        [
-            ("STOP", FinishReason.STOP),
-            ("MAX_TOKENS", FinishReason.LENGTH),
-            ("ONE_OF_TOMORROW", FinishReason.LENGTH),
-            ("SAFETY", FinishReason.CONTENT_FILTER),
-            ("RECITATION", FinishReason.CONTENT_FILTER),
-            ("PROHIBITED_CONTENT", FinishReason.CONTENT_FILTER),
-        ],
-    )
-    def test_why_it_ended(self, reason: str, expected: FinishReason) -> None:
-        assert read(part(text="In"), end(reason)).finish_reason is expected
-
-    def test_what_a_service_does_not_tell_is_estimated(self) -> None:
-        assert read(part(text="In")).usage == Usage(7, 0, 1)
-
-    def test_what_nobody_can_have_counted_is_not_believed(self) -> None:
-        told = {"promptTokenCount": -9, "candidatesTokenCount": 3}
-        assert read(part(text="In"), {"usageMetadata": told}).usage == Usage(7, 0, 1)
-        told = {"promptTokenCount": 9, "candidatesTokenCount": -3, "thoughtsTokenCount": -1}
-        assert read(part(text="In"), {"usageMetadata": told}).usage == Usage(9, 0, 0)
-
-    def test_far_more_than_was_asked_for_is_its_length(self) -> None:
-        reply = GeminiReply(7, 1)
-        for _ in range(100):
-            reply.take(json.dumps(part(text="!")).encode())
-        assert (reply.finish_reason, reply.is_done) == (FinishReason.LENGTH, True)
-
-    @pytest.mark.parametrize("payload", [b"", b"{", b"[]", b'{"candidates": 7}'])
-    def test_what_is_no_event_is_told(self, payload: bytes) -> None:
-        with pytest.raises(MalformedError):
-            GeminiReply(7, 1_000).take(payload)
-
-    @pytest.mark.parametrize(
-        "told",
-        [
-            end("MALFORMED_FUNCTION_CALL"),
-            end("MALFORMED_RESPONSE"),
-            {"promptFeedback": {"blockReason": "SAFETY"}},
-            {"error": {"code": 503}},
-        ],
-    )
-    def test_what_is_no_answer_is_told_for_classification(self, told: dict[str, Any]) -> None:
-        with pytest.raises(ReportedError):
-            read(told)
+USAGE = Usage(
+    google.INPUT_TOKENS,
+    google.CACHED_INPUT_TOKENS,
+    len(google.PIECES) + google.THOUGHT_TOKENS,
+    google.THOUGHT_TOKENS,
+)
 
 
 @pytest.fixture
 async def provider():
-    async with upstream(Reply(steps=tuple(map(event, (part(text="Paris"), part(text=" it is."), end()))))) as provider:
+    async with upstream(google.stream()) as provider:
         yield provider
 
 
@@ -266,64 +43,75 @@ async def backend(provider):
         yield backend
 
 
-async def failure_of(backend) -> tuple[str, TierwayError]:
-    """What came before an answer failed, and its failure."""
-    said = ""
-    try:
-        async for chunk in backend.generate(asking()):
-            said += chunk.text
-    except TierwayError as failure:
-        return said, failure
-    raise AssertionError(f"it did not fail, and said {said}")
+async def test_an_answer_comes_with_its_account_and_its_end(backend, provider):
+    chunks = await answer(backend)
+    assert text_of(chunks) == "Paris it is."
+    assert (chunks[-1].finish_reason, chunks[-1].usage) == (FinishReason.STOP, USAGE)
+    [asked] = provider.asked
+    assert asked.path == "/v1beta/models/gemini-3-pro:streamGenerateContent?alt=sse"
+    assert asked.headers["x-goog-api-key"] == KEY
+    assert asked.document["generationConfig"] == {"maxOutputTokens": 64, "mediaResolution": "LOW"}
+    assert KEY not in repr(vars(backend))
 
 
-class TestOverTheWire:
-    async def test_an_answer_comes_with_its_account_and_its_end(self, backend, provider):
-        chunks = await answer(backend)
-        assert text_of(chunks) == "Paris it is."
-        assert (chunks[-1].finish_reason, chunks[-1].usage) == (FinishReason.STOP, Usage(9, 4, 23, 20))
-        [asked] = provider.asked
-        assert asked.path == "/v1beta/models/gemini-3-pro:streamGenerateContent?alt=sse"
-        assert asked.headers["x-goog-api-key"] == KEY
-        assert asked.document["generationConfig"] == {"maxOutputTokens": 64, "mediaResolution": "LOW"}
-        assert KEY not in repr(vars(backend))
+async def test_tokens_are_counted_as_the_service_does_while_they_come(backend, provider):
+    assert sum(chunk.token_count for chunk in await answer(backend)) == len(google.PIECES)
 
-    async def test_what_a_continuation_repeats_is_left_out(self, backend, provider):
-        assert text_of(await answer(backend, asking(answered="Paris it"))) == " is."
 
-    @pytest.mark.parametrize(
-        ("status", "name", "message", "expected"),
-        [
-            (400, "INVALID_ARGUMENT", 'Unknown name "x"', ProviderRejectedError),
-            (400, "INVALID_ARGUMENT", "API key not valid. Please pass a valid API key.", ProviderAuthError),
-            (403, "PERMISSION_DENIED", "no", ProviderAuthError),
-            (404, "NOT_FOUND", "no", ProviderRejectedError),
-            (429, "RESOURCE_EXHAUSTED", "slow down", ProviderOverloadedError),
-            (500, "INTERNAL", "oops", ProviderFailedError),
-            (503, "UNAVAILABLE", "The model is overloaded.", ProviderOverloadedError),
-        ],
-    )
-    async def test_an_error_before_the_answer_is_of_its_kind(self, backend, provider, status, name, message, expected):
-        told = {"error": {"code": status, "status": name, "message": message}}
-        provider.answer = lambda _: document(told, status)
-        assert [(said, type(failure)) for said, failure in [await failure_of(backend)]] == [("", expected)]
+async def test_an_account_that_is_older_than_what_came_is_not_the_last_word(backend, provider):
+    begun = google.event({**google.part(text="Paris"), "usageMetadata": google.usage(1)})
+    provider.answer = lambda _: Reply(steps=(begun, *[google.text("!")] * 1_000))
+    chunks = await answer(backend, asking(max_tokens=8))
+    assert chunks[-1].usage.output_tokens == len(text_of(chunks)) - len("Paris") + 1
 
-    @pytest.mark.parametrize("told", [{"promptFeedback": {"blockReason": "SAFETY"}}, end("SAFETY")])
-    async def test_a_prompt_that_is_refused_is_an_error(self, backend, provider, told):
-        provider.answer = lambda _: Reply(steps=(event(told),))
-        assert type((await failure_of(backend))[1]) is ContentBlockedError
 
-    @pytest.mark.parametrize(
-        "rest",
-        [
-            (),
-            (End.CUT,),
-            (event({"error": {"code": 503}}),),
-            (b"data: {\r\n\r\n",),
-            (event(end("UNEXPECTED_TOOL_CALL")),),
-        ],
-    )
-    async def test_whatever_happens_after_the_first_text_breaks_the_answer_off(self, backend, provider, rest):
-        provider.answer = lambda _: Reply(steps=(event(part(text="Paris")), *rest))
-        said, failure = await failure_of(backend)
-        assert (said, type(failure)) == ("Paris", StreamBrokenError)
+async def test_what_a_continuation_repeats_is_left_out(backend, provider):
+    assert text_of(await answer(backend, asking(answered="Paris it"))) == " is."
+
+
+@pytest.mark.parametrize(
+    ("status", "name", "message", "expected"),
+    [
+        (400, "INVALID_ARGUMENT", 'Unknown name "x"', ProviderRejectedError),
+        (400, "INVALID_ARGUMENT", "API key not valid. Please pass a valid API key.", ProviderAuthError),
+        (403, "PERMISSION_DENIED", "no", ProviderAuthError),
+        (404, "NOT_FOUND", "no", ProviderRejectedError),
+        (429, "RESOURCE_EXHAUSTED", "slow down", ProviderOverloadedError),
+        (500, "INTERNAL", "oops", ProviderFailedError),
+        (503, "UNAVAILABLE", "The model is overloaded.", ProviderOverloadedError),
+    ],
+)
+async def test_an_error_before_the_answer_is_of_its_kind(backend, provider, status, name, message, expected):
+    provider.answer = lambda _: google.error(status, name, message=message)
+    assert [(said, type(failure)) for said, failure in [await failure_of(backend)]] == [("", expected)]
+
+
+@pytest.mark.parametrize("told", [google.blocked(), google.end("SAFETY")])
+async def test_a_prompt_that_is_refused_is_an_error(backend, provider, told):
+    provider.answer = lambda _: Reply(steps=(google.event(told),))
+    assert type((await failure_of(backend))[1]) is ContentBlockedError
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        (),
+        (End.CUT,),
+        (google.error_event(503, "UNAVAILABLE"),),
+        (b"data: {\r\n\r\n",),
+        (google.event(google.end("UNEXPECTED_TOOL_CALL")),),
+    ],
+)
+async def test_whatever_happens_after_the_first_text_breaks_the_answer_off(backend, provider, rest):
+    provider.answer = lambda _: Reply(steps=(google.text("Paris"), *rest))
+    said, failure = await failure_of(backend)
+    assert (said, type(failure)) == ("Paris", StreamBrokenError)
+
+
+@pytest.mark.parametrize("more", [{"text": "!"}, {"functionCall": {"name": "weather"}}])
+async def test_an_endless_answer_is_cut_at_the_length_that_was_asked_for(backend, provider, more):
+    steps = [google.text("Paris"), *[google.event(google.part(**more))] * 120, End.HANG]
+    provider.answer = lambda _: Reply(steps=steps)
+    last = (await answer(backend, asking(max_tokens=4)))[-1]
+    assert last.finish_reason is FinishReason.LENGTH
+    await until(lambda: provider.hung_up == 1)

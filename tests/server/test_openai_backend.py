@@ -11,7 +11,7 @@ import pytest
 
 from tests.faults import openai_events as openai
 from tests.faults.upstream import Asked, End, Reply, document, upstream
-from tests.server.remote import KEY, answer, asking, remote_backend, remote_fleet, text_of
+from tests.server.remote import KEY, answer, asking, failure_of, outcome, remote_backend, remote_fleet, text_of
 from tests.server.running import until
 from tierway_server.backends.base import FinishReason, Usage
 from tierway_server.backends.continuation import INSTRUCTION
@@ -21,7 +21,6 @@ from tierway_server.errors import (
     ProviderTimeoutError,
     ProviderUnreachableError,
     StreamBrokenError,
-    TierwayError,
 )
 
 USAGE = Usage(openai.INPUT_TOKENS, openai.CACHED_INPUT_TOKENS, len(openai.PIECES))
@@ -48,24 +47,6 @@ def always(*steps: object, **reply: object):
         return Reply(steps=steps, **reply)  # type: ignore[arg-type]
 
     return reply_to
-
-
-async def outcome(backend, generation=None) -> tuple[str, TierwayError | None]:
-    """What an answer said, and how it failed, if it did."""
-    said = ""
-    try:
-        async for chunk in backend.generate(generation or asking()):
-            said += chunk.text
-    except TierwayError as failure:
-        return said, failure
-    return said, None
-
-
-async def failure_of(backend, generation=None) -> tuple[str, TierwayError]:
-    """What came before an answer failed, and its failure."""
-    said, failure = await outcome(backend, generation)
-    assert failure is not None
-    return said, failure
 
 
 async def test_an_answer_comes_with_its_account_and_its_end(backend):
@@ -376,14 +357,20 @@ async def test_without_a_key_none_is_sent(provider):
 
 async def test_an_exhausted_limit_is_told(provider):
     from tierway_server.backends.remote_models import RemoteModels
-    from tierway_server.config import parse
+    from tierway_server.config import Secrets, parse
 
     told = []
     provider.answer = lambda _: Reply(
         steps=EVENTS, headers=(("x-ratelimit-remaining-requests", "0"), ("x-ratelimit-reset-requests", "1m30s"))
     )
     config = parse(remote_fleet(f"{provider.base_url}/v1"))
-    models = RemoteModels(config, [""], {"UPSTREAM_KEY": KEY}, held=lambda name, seconds: told.append((name, seconds)))
+    models = RemoteModels(
+        config,
+        [""],
+        {"UPSTREAM_KEY": KEY},
+        Secrets({"UPSTREAM_KEY": KEY}, {}),
+        held=lambda name, seconds: told.append((name, seconds)),
+    )
     assert text_of(await answer(models.by_deployment[0])) == "Paris it is."
     await models.aclose()
     assert told == [("upstream", 90.0)]

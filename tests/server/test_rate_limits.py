@@ -1,10 +1,10 @@
-"""What header fields say of rate limits, in the forms in use."""
+"""What header fields and errors say of rate limits, in the forms in use."""
 
 from __future__ import annotations
 
 import pytest
 
-from tierway_server.backends.rate_limits import MOST_S, exhausted_s, retry_after_s
+from tierway_server.backends.rate_limits import MOST_S, exhausted_s, retry_after_s, retry_info_s
 
 NOW_S = 1_760_000_000.0
 
@@ -67,3 +67,19 @@ def test_the_longest_of_several_counts_and_what_is_left_does_not() -> None:
         "x-ratelimit-reset": "60",
     }
     assert exhausted_s(fields, lambda: NOW_S) == 5.0
+
+
+@pytest.mark.parametrize(
+    ("details", "expected_s"),
+    [
+        (None, None),
+        ("36s", None),
+        ([], None),
+        ([7, {"retryDelay": 36}, {"retryDelay": "soon"}], None),
+        ([{"links": []}, {"retryDelay": "36.5s"}], 36.5),
+        ([{"retryDelay": "86400s"}], MOST_S),
+    ],
+)
+def test_google_tells_in_an_error_s_details(details: object, expected_s: float | None) -> None:
+    assert retry_info_s({"details": details}) == expected_s
+    assert retry_info_s(details) is None

@@ -237,6 +237,16 @@ class TestWhatFollows:
         assert walking.state.spent_picousd(0, 0) == end.cost_picousd
         assert walking.is_idle
 
+    async def test_is_nothing_when_the_end_was_said(self) -> None:
+        walking = fleet()
+        walking.engines["nano"].script(
+            Chunk("Paris.", 1, (), FinishReason.STOP, Usage(7, 0, 1)), StreamBrokenError("cut")
+        )
+        events = await walking.events(walking.job())
+        assert text_of(events) == "Paris."
+        assert [attempt.outcome for attempt in finished(events).attempts] == [Outcome.ANSWERED]
+        assert not walking.engines["fast"].started
+
 
 class TestNobodyGoesOn:
     """Part of the text was given: whatever happens later, the caller learns that it broke off, and never that trying again is safe."""

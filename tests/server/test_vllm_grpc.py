@@ -12,14 +12,14 @@ import pytest
 from smg_grpc_proto.generated import vllm_engine_pb2 as pb
 
 from tests.server.byte_tokenizer import files
-from tests.server.remote import ENVIRON, KEY, answer, asking, remote_fleet, text_of
+from tests.server.remote import ENVIRON, KEY, answer, asking, failure_of, remote_fleet, text_of
 from tests.server.running import until
 from tests.server.vllm_grpc_server import TOKENIZER, VllmServer, serving, tokens
 from tierway_server.backends.base import CostCeiling, FinishReason, Image, Message, Role, Sampling, Tool, Tools, Usage
 from tierway_server.backends.remote_models import RemoteModels
 from tierway_server.backends.vllm_grpc import VllmGrpcBackend
 from tierway_server.backends.vllm_grpc import VllmServer as Place
-from tierway_server.config import parse
+from tierway_server.config import Secrets, parse
 from tierway_server.errors import (
     ContextTooLongError,
     CostCeilingError,
@@ -32,7 +32,6 @@ from tierway_server.errors import (
     ProviderTimeoutError,
     ProviderUnreachableError,
     StreamBrokenError,
-    TierwayError,
 )
 
 PROMPT = "<|im_start|>user\nHello?<|im_end|>\n<|im_start|>assistant\n"
@@ -86,17 +85,6 @@ async def backend(port):
         yield backend
 
 
-async def failure_of(backend, generation=None) -> tuple[str, TierwayError]:
-    """What came before an answer failed, and its failure."""
-    said = ""
-    try:
-        async for chunk in backend.generate(generation or asking()):
-            said += chunk.text
-    except TierwayError as failure:
-        return said, failure
-    raise AssertionError(f"it did not fail, and said {said}")
-
-
 def asked_by(server: VllmServer) -> tuple[str, pb.SamplingParams]:
     """The latest prompt, as text, and its parameters."""
     request = server.asked[-1]
@@ -144,6 +132,25 @@ class TestAnswering:
         server.steps = tuple(pb.GenerateResponse(chunk=pb.GenerateStreamChunk(token_ids=[each])) for each in ids)
         chunks = await answer(backend)
         assert [chunk.text for chunk in chunks if chunk.text] == ["日", "本", " ", "😀"]
+
+    async def test_tokens_that_are_no_text_yet_go_with_those_that_complete_it(self, backend, server):
+        ids = tokens("日")
+        server.steps = [
+            pb.GenerateResponse(
+                chunk=pb.GenerateStreamChunk(
+                    token_ids=[each], output_logprobs=pb.OutputLogProbs(token_ids=[each], token_logprobs=[-0.5])
+                )
+            )
+            for each in ids
+        ]
+        chunk, end = await answer(backend, asking(sampling=Sampling(top_logprobs=0)))
+        assert (chunk.text, chunk.token_count, len(chunk.logprobs)) == ("日", 3, 3)
+        assert (end.text, end.token_count, end.usage.output_tokens) == ("", 0, 3)
+
+    async def test_an_answer_that_breaks_off_without_a_text_has_not_begun(self, backend, server):
+        half = pb.GenerateResponse(chunk=pb.GenerateStreamChunk(token_ids=tokens("日")[:1]))
+        server.steps = (half, grpc.StatusCode.INTERNAL)
+        assert type((await failure_of(backend))[1]) is ProviderFailedError
 
     async def test_no_more_can_be_cached_than_was_read(self, backend, server):
         server.cached_tokens = 10**6
@@ -197,6 +204,13 @@ class TestAnswering:
         ceiling = CostCeiling(max_picousd=READ + 10, input_picousd=1, output_picousd=2)
         await answer(backend, asking(cost_ceiling=ceiling))
         assert asked_by(server)[1].max_tokens == 5
+
+    async def test_a_server_that_does_not_keep_to_the_length_is_cut_there(self, backend, server):
+        server.steps = ("Paris", *" it is.", asyncio.Event())
+        chunks = await answer(backend, asking(max_tokens=8))
+        assert (text_of(chunks), chunks[-1].finish_reason) == ("Paris it", FinishReason.LENGTH)
+        assert chunks[-1].usage == Usage(READ, 4, 8)
+        await until(lambda: server.left == 1)
 
     async def test_long_prompts_are_written_as_short_ones_are(self, backend, server):
         server.about.max_context_length = 16_384
@@ -392,7 +406,7 @@ async def test_the_configuration_makes_it_and_keeps_it(server, port):
     """Through what the server itself constructs, with the connection that it keeps."""
     document = remote_fleet(f"grpc://127.0.0.1:{port}", kind="vllm_grpc")
     config = parse(document)
-    models = RemoteModels(config, [""], ENVIRON)
+    models = RemoteModels(config, [""], ENVIRON, Secrets(ENVIRON, {}))
     keeping = asyncio.create_task(models.run())
     try:
         backend = models.by_deployment[0]

@@ -1,6 +1,7 @@
 """The walk along the chain: who is asked when, how long each may be silent, what the caller sees in the end, and that nothing is left."""
 
 import asyncio
+from contextlib import aclosing
 from itertools import permutations
 
 import pytest
@@ -24,6 +25,7 @@ from tierway_server.errors import (
     NotReadyError,
     ProviderAuthError,
     ProviderOverloadedError,
+    ProviderTimeoutError,
     RateLimitedError,
     StreamBrokenError,
     TierwayError,
@@ -106,6 +108,40 @@ class TestSilence:
         assert finished(events).attempts[-1].model == "fast"
         assert walking.state.error_share(0) > 0
         assert walking.is_idle
+
+    async def test_for_longer_than_a_deployment_is_given_is_its_failure_though_there_is_time_and_nobody_follows(
+        self,
+    ) -> None:
+        walking = fleet("nano")
+        walking.backends["nano"].idle_timeout_s = 0.01
+        walking.engines["nano"].script(asyncio.Event(), "never")
+        with pytest.raises(ProviderTimeoutError, match=r"nano@nano was silent for 0\.01 s") as caught:
+            await walking.events(walking.job(deadline_s=HOUR_S))
+        assert caught.value.metadata["deployment"] == "nano@nano"
+        assert walking.state.error_share(0) > 0
+        assert walking.is_idle
+
+    async def test_in_the_middle_of_an_answer_breaks_it_off_and_another_goes_on(self) -> None:
+        walking = fleet("nano", "fast")
+        walking.backends["nano"].idle_timeout_s = 0.01
+        walking.engines["nano"].script("Par", asyncio.Event(), "never")
+        walking.engines["fast"].script("is.")
+        events = await walking.events(walking.job(deadline_s=HOUR_S))
+        assert text_of(events) == "Paris."
+        assert [(each.model, each.outcome) for each in tried(events)] == [("nano", Outcome.BROKE_OFF)]
+        assert walking.state.error_share(0) > 0
+        assert walking.is_idle
+
+    async def test_of_a_caller_who_does_not_read_is_not_the_deployment_s(self) -> None:
+        walking = fleet("nano")
+        walking.backends["nano"].idle_timeout_s = 1e-9
+        read = []
+        async with aclosing(walking.answerer.answer(walking.job())) as events:
+            async for event in events:
+                read.append(event)
+                for _ in range(3):  # a timer that ran meanwhile would ring
+                    await asyncio.sleep(0)
+        assert text_of(read) == "Paris it is."
 
     async def test_after_the_first_token_is_bounded_by_the_deadline_alone(self) -> None:
         walking = fleet("nano", "fast")

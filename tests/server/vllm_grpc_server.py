@@ -7,7 +7,7 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -20,7 +20,7 @@ from tests.server.byte_tokenizer import byte_tokenizer, files
 TOKENIZER = byte_tokenizer()
 _PART_BYTES = 1_000
 
-Step = str | bytes | asyncio.Event | grpc.StatusCode | pb.GenerateResponse
+Step = str | float | asyncio.Event | grpc.StatusCode | pb.GenerateResponse | Callable[[], None]
 
 
 def tokens(text: str) -> list[int]:
@@ -28,10 +28,11 @@ def tokens(text: str) -> list[int]:
 
 
 class VllmServer(vllm_engine_pb2_grpc.VllmEngineServicer):
-    """Answers each request with `steps`: a text is a chunk of its tokens, an event is waited for, a status ends the call with it."""
+    """Answers each request with `steps`: a text is a chunk of its tokens, a number a pause in seconds, an event is waited for, a status
+    ends the call with it, a function is called."""
 
     def __init__(self) -> None:
-        self.steps: tuple[Any, ...] = ("Paris", " it is.")
+        self.steps: Iterable[Step] = ("Paris", " it is.")
         self.finish_reason = "stop"
         self.cached_tokens = 4
         self.asked: list[pb.GenerateRequest] = []
@@ -82,6 +83,10 @@ class VllmServer(vllm_engine_pb2_grpc.VllmEngineServicer):
                     await context.abort(step, "hunter2")
                 elif isinstance(step, pb.GenerateResponse):
                     yield step
+                elif isinstance(step, float):
+                    await asyncio.sleep(step)
+                elif callable(step):
+                    step()
                 else:
                     chunk = pb.GenerateStreamChunk(
                         token_ids=tokens(step), prompt_tokens=read, cached_tokens=self.cached_tokens

@@ -5,6 +5,7 @@ Absent in the contract is None here. Numbers that an enum does not name survive 
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import fields
 from datetime import UTC
 from typing import Any, TypeVar, cast
 
@@ -14,11 +15,21 @@ from google.protobuf.struct_pb2 import Struct
 
 from tierway.v1 import router_service_pb2 as rpc
 from tierway.v1 import types_pb2 as pb
-from tierway_client._enums import AttemptOutcome, BreakerState, Complexity, FeatureKind, FinishReason, Label, ReasonCode
+from tierway_client._enums import (
+    AttemptOutcome,
+    BreakerState,
+    Complexity,
+    FeatureKind,
+    FinishReason,
+    Label,
+    Priority,
+    ReasonCode,
+)
 from tierway_client._errors import InvalidArgumentError, TierwayError
 from tierway_client._events import AttemptFailed, Delta, Event, Finished, Started
 from tierway_client._explanation import Assessment, Candidate, Explanation, Feature
 from tierway_client._fleet import (
+    AnswerStats,
     BudgetStats,
     ClassifierStats,
     DeploymentInfo,
@@ -204,7 +215,7 @@ def decode_stats(response: rpc.GetStatsResponse) -> Stats:
         in_flight=response.in_flight,
         classifier=_classifier(response.classifier) if response.HasField("classifier") else None,
         count_start_time=response.count_start_time.ToDatetime(tzinfo=UTC),
-        deployments=tuple(map(_deployment_stats, response.deployments)),
+        deployments=tuple(map(decode_deployment_stats, response.deployments)),
         limits=tuple(
             LimitStats(limit=each.limit, wait_s=_seconds(each.wait_time), refusals=each.refusals)
             for each in response.limits
@@ -212,6 +223,7 @@ def decode_stats(response: rpc.GetStatsResponse) -> Stats:
         budgets=tuple(map(_budget_stats, response.budgets)),
         decisions_by_strategy={each.strategy: each.decisions for each in response.strategies},
         decisions_by_experiment=_by_experiment(response.experiments),
+        answers=_answer_stats(response.answers),
         constitution_hash=response.constitution_hash,
     )
 
@@ -223,7 +235,8 @@ def _by_experiment(stats: Iterable[rpc.ExperimentStats]) -> dict[str, dict[str, 
     return arms
 
 
-def _deployment_stats(stats: rpc.DeploymentStats) -> DeploymentStats:
+def decode_deployment_stats(stats: rpc.DeploymentStats) -> DeploymentStats:
+    """How a deployment stands, in the replies of GetStats and SetBreaker."""
     return DeploymentStats(
         deployment=stats.deployment,
         breaker=BreakerState(stats.breaker),
@@ -234,7 +247,13 @@ def _deployment_stats(stats: rpc.DeploymentStats) -> DeploymentStats:
         token_s=_seconds(stats.token_time),
         minute_requests=stats.minute_requests,
         minute_tokens=stats.minute_tokens,
+        waiting={Priority(each.priority): each.waiting for each in stats.lanes},
+        shed={Priority(each.priority): each.shed for each in stats.lanes},
     )
+
+
+def _answer_stats(stats: rpc.AnswerStats) -> AnswerStats:
+    return AnswerStats(**{field.name: getattr(stats, field.name) for field in fields(AnswerStats)})
 
 
 def _budget_stats(stats: rpc.BudgetStats) -> BudgetStats:
@@ -423,6 +442,7 @@ def _timings(timings: pb.Timings) -> Timings:
         decision_s=_seconds(timings.decision_time),
         time_to_first_token_s=_optional_seconds(timings, "time_to_first_token"),
         total_s=_seconds(timings.total_time),
+        hold_s=_seconds(timings.hold_time),
     )
 
 

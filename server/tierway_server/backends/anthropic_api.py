@@ -14,9 +14,9 @@ from tierway_server.backends.anthropic_reply import Reply
 from tierway_server.backends.anthropic_request import asked
 from tierway_server.backends.base import Chunk, Generation
 from tierway_server.backends.continuation import continued
+from tierway_server.backends.endpoint import Endpoint
 from tierway_server.backends.http_backend import HttpBackend, RemoteModel
 from tierway_server.backends.http_pool import HttpPool
-from tierway_server.backends.openai_endpoint import Endpoint
 from tierway_server.backends.openai_request import estimated_input_tokens
 from tierway_server.backends.room import tokens_to_generate
 from tierway_server.config import PREFILL

@@ -21,7 +21,8 @@ import msgspec
 from tierway_core import estimate_tokens
 from tierway_server.backends.base import Chunk, FinishReason, ToolCall, Usage
 from tierway_server.backends.call_ids import with_own_ids
-from tierway_server.backends.reading import Length, MalformedError, ReportedError, believed
+from tierway_server.backends.length import Length
+from tierway_server.backends.reading import MalformedError, ReportedError, believed
 from tierway_server.backends.whole_text import WholeText, encodable
 
 _TOKEN_CHARACTERS = 32
@@ -141,6 +142,7 @@ class Reply:
                 self._begin(event.index, event.content_block)
             case "message_start" if event.message is not None:
                 self._count(event.message.usage)
+                self._usage.output_tokens = None  # what has been written by then is no account of the answer
             case "message_delta":
                 self._count(event.usage)
                 if event.delta is not None and event.delta.stop_reason is not None:
@@ -187,7 +189,7 @@ class Reply:
             self._calls[index] = (block, [])
         elif block.type == "tool_use":
             self._is_json_called = True
-        elif block.type == "text":
+        elif block.type == "text" and block.text:
             self._say(block.text)
 
     def _more(self, index: int, delta: _Delta) -> None:
@@ -197,7 +199,7 @@ class Reply:
             if self._is_json_by_tool:
                 self._show(delta.partial_json)
             elif index in self._calls:
-                self._spend(len(delta.partial_json))
+                self._spend(delta.partial_json)
                 self._output_tokens += _tokens(delta.partial_json)
                 self._calls[index][1].append(delta.partial_json)
 
@@ -207,7 +209,7 @@ class Reply:
             self._show(text)
 
     def _show(self, text: str) -> None:
-        self._spend(len(text))
+        self._spend(text)
         tokens = _tokens(text)
         self._tokens += tokens
         self._output_tokens += tokens
@@ -218,8 +220,8 @@ class Reply:
             if whole := self._whole.take(text):
                 self._texts.append(whole)
 
-    def _spend(self, characters: int) -> None:
-        if self._length.is_reached(characters):
+    def _spend(self, piece: str) -> None:
+        if self._length.is_passed_by(piece):
             self._is_cut = True
             self.finish_reason = FinishReason.LENGTH
             self.is_done = True

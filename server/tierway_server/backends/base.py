@@ -195,6 +195,12 @@ class Backend(Protocol):
         """How many generations it is given at once; further ones wait in front of it."""
 
     @property
+    def idle_timeout_s(self) -> float | None:
+        """Longest silence in an answer, and before it, in seconds, that it is given; then its generation is closed, and has failed. None:
+        it sees to that itself.
+        """
+
+    @property
     def availability(self) -> Availability:
         """Whether it can answer now."""
 

@@ -20,7 +20,7 @@ from typing import Any
 import httpx2
 import msgspec
 
-from tierway_server.backends.rate_limits import retry_after_s
+from tierway_server.backends.rate_limits import retry_after_s, retry_info_s
 from tierway_server.errors import (
     ContentBlockedError,
     ContextTooLongError,
@@ -77,13 +77,21 @@ _KINDS: tuple[tuple[type[TierwayError], frozenset[str]], ...] = (
 )
 """Codes and types of bodies, in lower case, whatever status they come with."""
 
+_REJECTED = frozenset(
+    {"invalid_request_error", "not_found_error", "request_too_large", "invalid_argument", "not_found"}
+)
+"""Names of what would be refused again. With a status they say no more than that."""
+
 _TOO_LONG = re.compile(
     r"maximum context length|context (?:length|window|size|limit)|exceeds? the (?:available )?context|prompt is too long"
     r"|input (?:is )?too long|too many (?:input )?tokens|maximum (?:number of )?(?:input )?tokens allowed",
     re.IGNORECASE,
 )
-_NO_MONEY = re.compile(r"insufficient (?:balance|credits|funds|quota)|exceeded your current quota", re.IGNORECASE)
-_NO_CREDIT = re.compile(r"credit balance is too low", re.IGNORECASE)
+_NO_MONEY = re.compile(
+    r"insufficient (?:balance|credits|funds|quota)|exceeded your current quota|credit balance is too low"
+    r"|credits are depleted|specified API usage limits",
+    re.IGNORECASE,
+)
 _BLOCKED = re.compile(r"content (?:management )?policy|moderation|flagged", re.IGNORECASE)
 _KEY = re.compile(r"api.?key", re.IGNORECASE)
 
@@ -99,37 +107,24 @@ def of_response(provider: str, status: int, headers: Mapping[str, str], body: by
 
     """
     report = _report(body)
-    kind = _by_report(report) or _by_status(status)
     words = _words(report) if isinstance(report, Mapping) else body[:4_096].decode("utf-8", "replace")
-    if kind is ProviderRejectedError or status == 403:
-        # Statuses that mean one thing here and another there.
-        if status in (400, 413, 422) and _TOO_LONG.search(words):
-            kind = ContextTooLongError
-        elif status in (400, 403) and _BLOCKED.search(words):
-            kind = ContentBlockedError
-        elif status == 400 and _KEY.search(words):  # Gemini's and xAI's
-            kind = ProviderAuthError
-        elif status == 400 and _NO_CREDIT.search(words):  # Anthropic's
-            kind = ProviderQuotaError
-    after_s = retry_after_s(headers)
-    if after_s is None:
-        after_s = _told_s(report)
-    # Google says "quota" of every limit by the minute too, and then when to come again.
-    if status == 429 and after_s is None and _NO_MONEY.search(words):
-        kind = ProviderQuotaError
+    info_s = retry_info_s(report)
+    kind = _by_words(_by_report(report) or _by_status(status), status, words, will_be_over=info_s is not None)
     _log(provider, status, kind, report)
-    return _error(kind, provider, after_s)
+    asked_s = retry_after_s(headers)
+    return _error(kind, provider, info_s if asked_s is None else asked_s)
 
 
 def of_report(provider: str, report: object, *, status: int = 200) -> TierwayError:
     """Return the error for a failure that a service reports inside an answer that began well."""
     code = report.get("code") if isinstance(report, Mapping) else None
-    by_status = _by_status(code) if isinstance(code, int) and 400 <= code < 600 else ProviderFailedError
-    kind = _by_report(report) or by_status
-    if kind is ProviderRejectedError and _TOO_LONG.search(_words(report)):
-        kind = ContextTooLongError
+    if not isinstance(code, int) or not 400 <= code < 600:
+        # Without a status its name tells whether it would be the same the next time.
+        code = 400 if _REJECTED.intersection(_names(report)) else 500
+    info_s = retry_info_s(report)
+    kind = _by_words(_by_report(report) or _by_status(code), code, _words(report), will_be_over=info_s is not None)
     _log(provider, status, kind, report)
-    return _error(kind, provider, _told_s(report))
+    return _error(kind, provider, info_s)
 
 
 def of_exception(provider: str, failure: Exception) -> TierwayError:
@@ -209,6 +204,21 @@ def _by_status(status: int) -> type[TierwayError]:
     return ProviderFailedError if status >= 500 or status < 300 or status == 409 else ProviderRejectedError
 
 
+def _by_words(kind: type[TierwayError], status: int, words: str, *, will_be_over: bool) -> type[TierwayError]:
+    """The kind, corrected by the words where a status means one thing here and another there."""
+    if kind is ProviderRejectedError or status == 403:
+        if status in (400, 413, 422) and _TOO_LONG.search(words):
+            return ContextTooLongError
+        if status in (400, 403) and _BLOCKED.search(words):
+            return ContentBlockedError
+        if status == 400 and _KEY.search(words):  # Gemini's and xAI's
+            return ProviderAuthError
+    # Google says "quota" of a minute's requests too, and then when to come again. Anthropic says 400 of an empty purse.
+    if status in (400, 429) and not will_be_over and _NO_MONEY.search(words):
+        return ProviderQuotaError
+    return kind
+
+
 def _by_report(report: object) -> type[TierwayError] | None:
     for name in _names(report):
         for kind, names in _KINDS:
@@ -237,15 +247,6 @@ def _report(body: bytes) -> object:
     if isinstance(document, Mapping):
         error = document.get("error", document)
         return error if isinstance(error, Mapping) else {"message": error, "code": document.get("code")}
-    return None
-
-
-def _told_s(report: object) -> float | None:
-    """In how many seconds to come again, where the body says so: Google's `RetryInfo`."""
-    details = report.get("details") if isinstance(report, Mapping) else None
-    for detail in details if isinstance(details, list) else ():
-        if isinstance(detail, Mapping) and isinstance(delay := detail.get("retryDelay"), str):
-            return retry_after_s({"retry-after": delay})
     return None
 
 

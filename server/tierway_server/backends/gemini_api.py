@@ -14,11 +14,11 @@ import httpx2
 
 from tierway_server.backends.base import Chunk, Generation
 from tierway_server.backends.continuation import continued
+from tierway_server.backends.endpoint import Endpoint
 from tierway_server.backends.gemini_reply import GeminiReply
 from tierway_server.backends.gemini_request import request_body
 from tierway_server.backends.http_backend import HttpBackend, RemoteModel
 from tierway_server.backends.http_pool import HttpPool
-from tierway_server.backends.openai_endpoint import Endpoint
 from tierway_server.backends.openai_request import estimated_input_tokens
 from tierway_server.backends.room import tokens_to_generate
 

@@ -23,7 +23,8 @@ import msgspec
 from tierway_core import estimate_tokens
 from tierway_server.backends.base import Chunk, FinishReason, TokenLogprob, ToolCall, Usage
 from tierway_server.backends.call_ids import with_own_ids
-from tierway_server.backends.reading import Length, MalformedError, ReportedError, believed
+from tierway_server.backends.length import Length
+from tierway_server.backends.reading import MalformedError, ReportedError, believed
 from tierway_server.backends.whole_text import WholeText
 
 _MOST_CALLS = 128
@@ -116,7 +117,7 @@ class GeminiReply:
         self.finish_reason: FinishReason | None = None
         """Why it ended, once that is known."""
         self.is_done = False
-        """Only where far too much has come: else the service just ends."""
+        """Whether it is too long. The service says nothing of the kind: it just ends."""
         self._input_tokens = input_tokens
         self._length = Length(max_tokens)
         self._whole = WholeText()
@@ -184,8 +185,8 @@ class GeminiReply:
                 text += part.text
         logprobs = _logprobs(candidate.logprobs_result)
         if text:
-            self._spend(len(text))
-            tokens = len(logprobs) or estimate_tokens(text)
+            self._spend(text)
+            tokens = len(logprobs) or self._told_since() or estimate_tokens(text)
             self._tokens += tokens
             self._output_tokens += tokens
             if whole := self._whole.take(text):
@@ -196,16 +197,20 @@ class GeminiReply:
                 raise ReportedError({"type": "broken"})
             self.finish_reason = _FINISH_REASONS.get(candidate.finish_reason, FinishReason.LENGTH)
 
+    def _told_since(self) -> int:
+        """How many tokens the service has counted since the last piece; 0 where it does not say."""
+        return max(0, self._usage.candidates_token_count - self._output_tokens) if self._usage is not None else 0
+
     def _call(self, call: _Call) -> None:
         if len(self._calls) == _MOST_CALLS:
             raise MalformedError("too many calls")
         arguments = msgspec.json.encode(call.args).decode()
-        self._spend(len(arguments))
+        self._spend(arguments)
         self._output_tokens += estimate_tokens(arguments)
         self._calls.append(ToolCall(call.id, call.name, arguments))
 
-    def _spend(self, characters: int) -> None:
-        if self._length.is_reached(characters):
+    def _spend(self, piece: str) -> None:
+        if self._length.is_passed_by(piece):
             self.finish_reason = FinishReason.LENGTH
             self.is_done = True
 
@@ -216,7 +221,10 @@ class GeminiReply:
             return Usage(self._input_tokens, 0, self._output_tokens)
         read = prompt + (believed(told.tool_use_prompt_token_count) or 0)
         cached, thought = believed(told.cached_content_token_count) or 0, believed(told.thoughts_token_count) or 0
-        return Usage(read, min(cached, read), (believed(told.candidates_token_count) or 0) + thought, thought)
+        written = believed(told.candidates_token_count) or 0
+        if self.is_done:  # it is we who ended it: more has come than the service had counted
+            written = max(written, self._output_tokens)
+        return Usage(read, min(cached, read), written + thought, thought)
 
 
 def _logprobs(told: _Logprobs | None) -> list[TokenLogprob]:

@@ -20,6 +20,7 @@ import h2.exceptions
 import httpcore2
 import httpx2
 
+from tierway_server.backends.endpoint import Endpoint, Reply
 from tierway_server.backends.http2_connection import Http2Connection
 
 _KEEP_ALIVE_S = 30.0
@@ -30,15 +31,22 @@ _MOST_TURNS_AWAY = 8
 class Http2Transport(httpx2.AsyncHTTPTransport):
     """One pool of connections that speak HTTP/2 where it is offered. Connects to nothing before the first request."""
 
-    def __init__(self, *, max_connections: int, context: ssl.SSLContext) -> None:
+    def __init__(
+        self, *, max_connections: int, connect_timeout_s: float, idle_timeout_s: float, context: ssl.SSLContext
+    ) -> None:
         """Prepare a pool.
 
         Args:
             max_connections: most connections at once; more requests share them, or wait.
+            connect_timeout_s: longest wait for a connection, in seconds.
+            idle_timeout_s: longest silence between two reads or writes, in seconds.
             context: what is trusted.
 
         """
         super().__init__(verify=context)
+        self._timeouts = {"connect": connect_timeout_s, "pool": connect_timeout_s} | dict.fromkeys(
+            ("read", "write"), idle_timeout_s
+        )
         self._pool = _Pool(
             ssl_context=context,
             max_connections=max_connections,
@@ -46,6 +54,31 @@ class Http2Transport(httpx2.AsyncHTTPTransport):
             keepalive_expiry=_KEEP_ALIVE_S,
             http2=True,
         )
+
+    async def post(self, endpoint: Endpoint, body: bytes) -> Reply:
+        """Ask for an answer, and return it as soon as its header fields are there."""
+        request = httpx2.Request(
+            "POST", endpoint.url, headers=endpoint.headers, content=body, extensions={"timeout": self._timeouts}
+        )
+        return _Reply(await self.handle_async_request(request))
+
+
+class _Reply:
+    """An answer under way."""
+
+    def __init__(self, response: httpx2.Response) -> None:
+        self._response = response
+        self._body = response.aiter_raw()
+        self.status = response.status_code
+        self.headers = response.headers
+
+    async def read(self) -> bytes:
+        """What comes next of the body; nothing when that is over."""
+        return await anext(self._body, b"")
+
+    async def aclose(self) -> None:
+        """Read no more."""
+        await self._response.aclose()
 
 
 class _Pool(httpcore2.AsyncConnectionPool):

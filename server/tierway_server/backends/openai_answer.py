@@ -9,6 +9,7 @@ import msgspec
 from tierway_core import estimate_tokens
 from tierway_server.backends.base import Chunk, FinishReason, TokenLogprob, ToolCall, Usage
 from tierway_server.backends.call_ids import with_own_ids
+from tierway_server.backends.length import Length
 from tierway_server.backends.openai_events import (
     CallDelta,
     Choice,
@@ -18,7 +19,7 @@ from tierway_server.backends.openai_events import (
     UsageReport,
     decoded,
 )
-from tierway_server.backends.reading import Length, MalformedError, ReportedError, believed
+from tierway_server.backends.reading import MalformedError, ReportedError, believed
 from tierway_server.backends.whole_text import WholeText, encodable
 
 _FINISH = {
@@ -161,7 +162,7 @@ class Answer:
             self.finish_reason = _FINISH.get(reason, FinishReason.LENGTH)
 
     def _say(self, content: str, logprobs: Logprobs | None) -> None:
-        self._spend(len(content))
+        self._spend(content)
         if text := self._whole.take(content):
             self._texts.append(text)
         tokens = logprobs.content if logprobs and logprobs.content else ()
@@ -178,7 +179,7 @@ class Answer:
             call.name = call.name or encodable(function.name or "")
             if (arguments := function.arguments) is not None:
                 text = arguments if isinstance(arguments, str) else json.dumps(arguments)
-                self._spend(len(text))
+                self._spend(text)
                 call.arguments.append(text)
                 self._output_tokens += 1 if len(text) <= _TOKEN_CHARACTERS else estimate_tokens(text)
 
@@ -203,8 +204,8 @@ class Answer:
             self._places[delta.index] = len(self._calls) - 1
         return len(self._calls) - 1
 
-    def _spend(self, characters: int) -> None:
-        if self._length.is_reached(characters):
+    def _spend(self, piece: str) -> None:
+        if self._length.is_passed_by(piece):
             self.finish_reason = FinishReason.LENGTH
             self.is_done = True
 

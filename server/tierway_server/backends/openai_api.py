@@ -11,11 +11,11 @@ from functools import cached_property
 
 from tierway_server.backends.base import Chunk, Generation
 from tierway_server.backends.continuation import asked_to_continue, continued
+from tierway_server.backends.endpoint import Endpoint
 from tierway_server.backends.http_backend import HttpBackend, RemoteModel
 from tierway_server.backends.http_pool import HttpPool
 from tierway_server.backends.openai_answer import Answer
 from tierway_server.backends.openai_dialects import Dialect
-from tierway_server.backends.openai_endpoint import Endpoint
 from tierway_server.backends.openai_request import estimated_input_tokens, request_body
 from tierway_server.config import PREFILL
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from tierway_core import estimate_tokens
 from tierway_server.backends.base import Generation, Image, Message, Role, Tool, ToolMode, Tools
+from tierway_server.backends.image_tokens import image_tokens
 from tierway_server.backends.openai_dialects import Dialect, Prefill, Schema
 from tierway_server.backends.strict_schema import keeps_strict_rules
 from tierway_server.errors import CostCeilingError, NotOfferedError
@@ -24,8 +25,6 @@ _HIGH_TEMPERATURE = 1.0
 _SAY_JSON = "Answer with a JSON object."
 _TURN_TOKENS = 4
 """What a turn costs beside its text, in most templates."""
-_IMAGE_TOKENS = 1_000
-"""What an image costs, about, where nobody says."""
 
 
 def request_body(
@@ -65,9 +64,9 @@ def estimated_input_tokens(generation: Generation) -> int:
     """About how many tokens the prompt has."""
     tokens = estimate_tokens(generation.answered)
     for message in generation.messages:
-        images = sum(isinstance(part, Image) for part in message.parts)
+        images = sum(image_tokens(part) for part in message.parts if isinstance(part, Image))
         calls = sum(estimate_tokens(call.name + call.arguments) for call in message.tool_calls)
-        tokens += estimate_tokens(message.text) + calls + _TURN_TOKENS + images * _IMAGE_TOKENS
+        tokens += estimate_tokens(message.text) + calls + _TURN_TOKENS + images
     return tokens
 
 

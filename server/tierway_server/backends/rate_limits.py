@@ -1,4 +1,4 @@
-"""What a provider's header fields say of its rate limits: when to come again, and that nothing is left until then."""
+"""What a provider says of its rate limits, in header fields or in an error: when to come again, and that nothing is left until then."""
 
 from __future__ import annotations
 
@@ -47,6 +47,16 @@ def retry_after_s(headers: Mapping[str, str], now: Callable[[], float] = time.ti
     if (text := headers.get("retry-after")) and (seconds := _seconds(text, now)) is not None:
         return seconds
     return exhausted_s(headers, now)
+
+
+def retry_info_s(report: object, now: Callable[[], float] = time.time) -> float | None:
+    """Return the same of an error as Google reports it, in a `google.rpc.RetryInfo` among its details: it sends no header field."""
+    details = report.get("details") if isinstance(report, Mapping) else None
+    for detail in details if isinstance(details, list) else ():
+        delay = detail.get("retryDelay") if isinstance(detail, Mapping) else None
+        if isinstance(delay, str) and (seconds := _seconds(delay, now)) is not None:
+            return seconds
+    return None
 
 
 def exhausted_s(headers: Mapping[str, str], now: Callable[[], float] = time.time) -> float | None:

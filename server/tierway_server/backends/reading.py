@@ -7,11 +7,6 @@ from typing import Protocol
 from tierway_server.backends.base import Chunk, FinishReason
 
 _MOST_TOKENS = 2**40
-_TOKEN_BYTES = 64
-_SPARE_BYTES = 65_536
-_TOKEN_PIECES = 8
-"""Into which some services cut a token, at most: single characters."""
-_SPARE_PIECES = 64
 
 
 class MalformedError(Exception):
@@ -24,22 +19,6 @@ class ReportedError(Exception):
     def __init__(self, report: object) -> None:
         super().__init__("reported inside the stream")
         self.report = report
-
-
-class Length:
-    """How much of an answer may still come: far more than was asked for is its end, whatever the service says."""
-
-    __slots__ = ("_bytes_left", "_pieces_left")
-
-    def __init__(self, max_tokens: int) -> None:
-        self._bytes_left = max_tokens * _TOKEN_BYTES + _SPARE_BYTES
-        self._pieces_left = max_tokens * _TOKEN_PIECES + _SPARE_PIECES
-
-    def is_reached(self, characters: int) -> bool:
-        """Whether a piece of so many characters is more than was asked for, by any measure."""
-        self._bytes_left -= characters
-        self._pieces_left -= 1
-        return self._bytes_left < 0 or self._pieces_left < 0
 
 
 def believed(tokens: int | None) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_DATA = b"data: "
 
 
 class EventTooLongError(Exception):
@@ -21,7 +22,9 @@ class EventReader:
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._rest = b""
+        """What no line end, or in a stream without CR no empty line, has ended."""
         self._data: list[bytes] = []
+        """Of an event whose empty line has not come."""
         self._size = 0
         self._is_first = True
         self._is_after_cr = False
@@ -33,26 +36,32 @@ class EventReader:
             EventTooLongError: an event has more than `max_bytes`.
 
         """
-        payloads: list[bytes] = []
         if self._is_after_cr:  # whose LF may have been cut off
             data = data.removeprefix(b"\n")
         self._is_after_cr = data.endswith(b"\r")
-        lines = (self._rest + data).splitlines(keepends=True)
-        if lines and self._is_first:
-            lines[0] = lines[0].removeprefix(_BYTE_ORDER_MARK)
-            self._is_first = not lines[0].endswith((b"\n", b"\r"))
-        self._rest = lines.pop() if lines and not lines[-1].endswith((b"\n", b"\r")) else b""
-        for line in lines:
-            text = line.rstrip(b"\r\n")
-            if not text:
-                if self._data:
-                    payloads.append(b"\n".join(self._data))
-                    self._data.clear()
-                    self._size = 0
-            elif text.startswith((b"data:", b"error:")):
-                value = text.partition(b":")[2]
-                self._data.append(value[1:] if value.startswith(b" ") else value)
-                self._size += len(line)  # also of an empty one: there may be any number of them
+        data = self._rest + data
+        if self._is_first:
+            if len(data) < len(_BYTE_ORDER_MARK) and _BYTE_ORDER_MARK.startswith(data):
+                self._rest = data
+                return []
+            data = data.removeprefix(_BYTE_ORDER_MARK)
+            self._is_first = False
+        payloads: list[bytes] = []
+        if self._data or b"\r" in data:
+            lines = data.splitlines(keepends=True)
+            self._rest = lines.pop() if lines and not lines[-1].endswith((b"\n", b"\r")) else b""
+            for line in lines:
+                self._take(line.rstrip(b"\r\n"), payloads)
+        else:
+            # As all providers write: the same, in half the time.
+            *events, self._rest = data.split(b"\n\n")
+            for event in events:
+                if event.startswith(_DATA) and b"\n" not in event:
+                    payloads.append(event[len(_DATA) :])
+                else:
+                    for text in event.split(b"\n"):
+                        self._take(text, payloads)
+                    self._take(b"", payloads)
         if len(self._rest) + self._size > self._max_bytes:
             raise EventTooLongError
         return payloads
@@ -60,3 +69,15 @@ class EventReader:
     def end(self) -> list[bytes]:
         """The stream is over: return what no empty line has ended. It may be cut; whoever reads it finds out."""
         return self.feed(b"\n\n")
+
+    def _take(self, line: bytes, payloads: list[bytes]) -> None:
+        """Take a line without its end."""
+        if not line:
+            if self._data:
+                payloads.append(b"\n".join(self._data))
+                self._data.clear()
+                self._size = 0
+        elif line.startswith((b"data:", b"error:")):
+            value = line.partition(b":")[2]
+            self._data.append(value.removeprefix(b" "))
+            self._size += len(line) + 1  # also of an empty one: there may be any number of them

@@ -30,7 +30,7 @@ from tierway_server.backends.room import tokens_to_generate
 from tierway_server.backends.vllm_params import chunk_logprobs, finish_reason, sampling_params
 from tierway_server.backends.vllm_plugin import ENVIRONMENT_KEY
 from tierway_server.backends.vllm_prompt import Prompter, offered
-from tierway_server.backends.vllm_tools import Calls, ToolParsing
+from tierway_server.backends.vllm_tools import Calls, ToolParsing, check_tool_parser
 from tierway_server.errors import (
     EngineLostError,
     NotOfferedError,
@@ -234,6 +234,8 @@ def _launch(name: str, folder: str, config: EngineConfig, given_up: threading.Ev
         from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.v1.engine.async_llm import AsyncLLM
 
+        if config.tool_parser is not None:
+            check_tool_parser(config.tool_parser)
         args = AsyncEngineArgs(
             model=folder,
             served_model_name=name,

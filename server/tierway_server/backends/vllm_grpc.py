@@ -15,19 +15,20 @@ import zipfile
 import zlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
 from smg_grpc_proto.generated import common_pb2, vllm_engine_pb2, vllm_engine_pb2_grpc
 
 from tierway_server.backends import failures
-from tierway_server.backends.base import Availability, Chunk, Generation, Usage
-from tierway_server.backends.chat_tokenizer import FILES, ChatTokenizer, TokenizerUnusableError, TokenText
+from tierway_server.backends.base import Availability, Chunk, FinishReason, Generation
+from tierway_server.backends.chat_tokenizer import FILES, ChatTokenizer, TokenizerUnusableError
 from tierway_server.backends.coalesced import coalesced
 from tierway_server.backends.presence import NOT_ASKED
 from tierway_server.backends.room import tokens_to_generate
-from tierway_server.backends.vllm_grpc_wire import defaults, finish_reason, logprobs, request
+from tierway_server.backends.vllm_grpc_reply import VllmReply
+from tierway_server.backends.vllm_grpc_wire import defaults, finish_reason, request
 from tierway_server.errors import (
     NotReadyError,
     ProviderAuthError,
@@ -106,6 +107,8 @@ class _Model:
 class VllmGrpcBackend:
     """A `Backend` over one connection to a vLLM server."""
 
+    idle_timeout_s = None
+    """Each read has it."""
     will_return = True
 
     def __init__(self, server: VllmServer, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
@@ -205,9 +208,7 @@ class VllmGrpcBackend:
         call = model.stub.Generate(
             request(generation, prompt, max_tokens, model.defaults), metadata=self._metadata, wait_for_ready=False
         )
-        text = TokenText(model.tokenizer.tokenizer, prompt, generation.sampling.stop)
-        alternatives = generation.sampling.top_logprobs
-        usage = Usage(len(prompt), 0, 0)
+        reply = VllmReply(model.tokenizer, prompt, generation, max_tokens)
         try:
             while True:
                 async with asyncio.timeout(self._server.idle_timeout_s):
@@ -215,23 +216,16 @@ class VllmGrpcBackend:
                 if response is grpc.aio.EOF:
                     raise failures.of_kind(provider, ProviderFailedError, "ended without its end")
                 if response.HasField("chunk"):
-                    chunk = response.chunk
-                    usage = replace(
-                        usage,
-                        cached_input_tokens=max(usage.cached_input_tokens, min(chunk.cached_tokens, len(prompt))),
-                        output_tokens=usage.output_tokens + len(chunk.token_ids),
-                    )
-                    yield Chunk(
-                        text.take(chunk.token_ids),
-                        len(chunk.token_ids),
-                        logprobs(chunk, alternatives, model.tokenizer) if alternatives is not None else (),
-                    )
+                    if reply.is_passed_by(response.chunk):
+                        yield reply.last_chunk(FinishReason.LENGTH)
+                        return
+                    if (chunk := reply.take(response.chunk)) is not None:
+                        yield chunk
                 elif response.HasField("complete"):
-                    if response.complete.finish_reason in ("abort", "error"):
-                        raise failures.of_kind(provider, ProviderFailedError, response.complete.finish_reason)
-                    yield Chunk(
-                        text.end(), 0, finish_reason=finish_reason(response.complete.finish_reason), usage=usage
-                    )
+                    reason = response.complete.finish_reason
+                    if reason in ("abort", "error"):
+                        raise failures.of_kind(provider, ProviderFailedError, reason)
+                    yield reply.last_chunk(finish_reason(reason))
                     return
         except grpc.aio.AioRpcError as failure:
             raise failures.of_kind(

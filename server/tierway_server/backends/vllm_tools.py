@@ -22,6 +22,21 @@ if TYPE_CHECKING:
     from vllm.sampling_params import SamplingParams
 
 
+def check_tool_parser(name: str) -> None:
+    """Say before an engine starts what would only be found when it has: vLLM knows no parser of this name.
+
+    Raises:
+        ModelUnavailableError: so it is.
+
+    """
+    from vllm.parser import ParserManager
+
+    try:
+        ParserManager.get_tool_parser(tool_parser_name=name, enable_auto_tools=True)
+    except TypeError:
+        raise ModelUnavailableError(f'vLLM has no tool parser "{name}"') from None
+
+
 class ToolParsing:
     """One of vLLM's parsers, for one engine.
 

@@ -2,7 +2,7 @@
 
 Taken in this order: a place, for which it may wait, a probe of the breaker where it is half-open, a reservation in each budget, and last
 the rate limits, so that nothing that follows can refuse what was taken from these. Given back in the opposite order; what was learnt goes
-to the state, by which the next decisions are made.
+to the state, by which the next decisions are made, and what was paid to the metrics: here, because here every try ends, once.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from tierway_server.flow.limits import Limits
 from tierway_server.flow.priority import Priority
 from tierway_server.flow.queues import Queues
 from tierway_server.flow.tries import Try
+from tierway_server.telemetry.metrics import Metrics
 
 _RETRY_AFTER_S = 0.5
 _PATIENCE = 0.95
@@ -49,6 +50,7 @@ class Admission:
         budgets: Budgets,
         prefixes: Prefixes,
         holds: Holds,
+        metrics: Metrics,
         clock: Callable[[], float] = time.perf_counter,
         now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
@@ -60,6 +62,7 @@ class Admission:
         self._budgets = budgets
         self._prefixes = prefixes
         self._holds = holds
+        self._metrics = metrics
         self._clock = clock
         self._now_ns = now_ns
 
@@ -123,11 +126,13 @@ class Admission:
                 raise
             except asyncio.CancelledError:
                 # Who leaves says nothing of the deployment; who waited for its first token until the time was over does.
-                if tried is not None and not tried.first_token_s:
-                    tried.failed = self._clock() - tried.began_s >= _PATIENCE * (give_up_s - tried.began_s)
+                if tried is not None and not tried.first_token_s and (left_s := give_up_s - tried.began_s) > 0:
+                    tried.failed = self._clock() - tried.began_s >= _PATIENCE * left_s
                 raise
             finally:
                 self._learn(index, tried, prefix_keys)
+                if tried is not None:
+                    self._count(deployment.model.name, tried)
         finally:
             places.leave(index, None if tried is None else self._clock() - tried.began_s)
 
@@ -141,6 +146,16 @@ class Admission:
         name = self._table.deployments[index].spec.name
         return BreakerOpenError(
             f"deployment {name} fails too often", metadata={"deployment": name}, retry_after_s=_RETRY_AFTER_S
+        )
+
+    def _count(self, model: str, tried: Try) -> None:
+        usage = tried.usage
+        self._metrics.spent(
+            model,
+            input_tokens=usage.input_tokens,
+            cached_input_tokens=usage.cached_input_tokens,
+            output_tokens=usage.output_tokens,
+            cost_picousd=tried.cost_picousd,
         )
 
     def _learn(self, index: int, tried: Try | None, prefix_keys: Sequence[int]) -> None:

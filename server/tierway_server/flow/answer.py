@@ -145,15 +145,15 @@ class Answerer:
             may_go_on = walk.job.allow_takeover and isinstance(failure, StreamBrokenError)
         else:
             walk.tried(run, Outcome.FELL_BACK, failure)
-            may_go_on = failure.can_fall_back
+            may_go_on = walk.refused is None
         if may_go_on and not self._drain.is_draining:
             left_s = walk.job.give_up_s - self._clock()
-            wait_s = self._retries.wait_s(
-                failure, run.deployment.spec.name, walk.waited_s, left_s, others_follow=len(walk.ahead) > 1
+            wait = self._retries.wait(
+                failure, run.deployment.spec.name, walk.waits, left_s, others_follow=len(walk.ahead) > 1
             )
-            if wait_s is not None:
-                walk.waited_s += (wait_s,)
-                return wait_s
+            if wait is not None:
+                walk.waits += (wait,)
+                return wait.whole_s
         walk.leave(run)
         if not may_go_on or not walk.ahead:
             raise walk.failure(failure) from None
