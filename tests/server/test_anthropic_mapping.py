@@ -314,6 +314,12 @@ class TestReading:
             reply.take(json.dumps(more(0, type="text_delta", text="!")).encode())
         assert (reply.finish_reason, reply.is_done) == (FinishReason.LENGTH, True)
 
+    def test_what_a_cut_answer_had_written_is_more_than_was_told_at_its_beginning(self) -> None:
+        reply = Reply(9, 1)
+        for event in (started(input_tokens=5, output_tokens=1), *[more(0, type="text_delta", text="!")] * 100):
+            reply.take(json.dumps(event).encode())
+        assert reply.last_chunk().usage == Usage(5, 0, 100)
+
     @pytest.mark.parametrize(
         ("stop_reason", "finish_reason"),
         [
@@ -349,6 +355,15 @@ class TestReading:
         )
         assert it.text == "I look"
         assert it.tool_calls == (ToolCall("a", "weather", '{"city": "São Paulo"}'), ToolCall("b", "now", "{}"))
+
+    def test_a_call_that_comes_whole_at_its_beginning_keeps_its_arguments(self) -> None:
+        it = read(
+            began(0, type="tool_use", id="a", name="weather", input={"city": "Paris"}),
+            began(1, type="tool_use", id="b", name="weather", input={"city": "Rome"}),
+            more(1, type="input_json_delta", partial_json='{"city": "Oslo"}'),
+            began(2, type="tool_use", id="c", name="now", input=None),
+        )
+        assert [json.loads(call.arguments) for call in it.tool_calls] == [{"city": "Paris"}, {"city": "Oslo"}, {}]
 
     def test_the_tool_that_stands_for_any_json_object_is_the_answer_itself(self) -> None:
         it = read(

@@ -14,7 +14,12 @@ from tests.server.h2_upstream import h2_upstream
 from tests.server.remote import answer, asking, remote_backend, remote_fleet, text_of
 from tests.server.running import until
 from tierway_server.backends.http_pool import PoolLimits, http_pool
-from tierway_server.errors import ProviderFailedError, ProviderUnreachableError, StreamBrokenError
+from tierway_server.errors import (
+    ProviderFailedError,
+    ProviderOverloadedError,
+    ProviderUnreachableError,
+    StreamBrokenError,
+)
 
 EVENTS = tuple(openai.events())
 
@@ -160,6 +165,22 @@ async def test_more_answers_than_a_connection_takes_have_another_one(tls):
         assert provider.connections == 3
         for chunks in answers:
             await chunks.aclose()
+
+
+async def test_who_finds_no_place_on_the_last_connection_waits_no_longer_than_for_one(tls):
+    async with (
+        h2_upstream(EVENTS[:2], tls, ends=False, most_streams=1) as (provider, base_url),
+        remote_backend(remote_fleet(base_url, max_connections=1, connect_timeout_s=0.5)) as backend,
+    ):
+        chunks = backend.generate(asking())
+        await anext(chunks)
+        waiting = [asyncio.create_task(answer(backend)) for _ in range(2)]
+        provider.send(*EVENTS[2:], ends=True)
+        assert text_of([chunk async for chunk in chunks]) == " it is."
+        done, [answering] = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        assert [type(each.exception()) for each in done] == [ProviderOverloadedError]
+        provider.send(*EVENTS[2:], ends=True)
+        assert text_of(await answering) == "Paris it is."
 
 
 async def test_a_server_that_does_not_tell_how_many_answers_a_connection_takes_takes_many(tls):

@@ -240,6 +240,16 @@ async def test_an_answer_that_has_ended_does_not_wait_for_an_account_that_does_n
     assert (text_of(chunks), chunks[-1].finish_reason) == ("Paris it is.", FinishReason.STOP)
 
 
+async def test_an_answer_that_has_ended_does_not_wait_for_it_though_the_connection_is_kept_alive(
+    backend, provider, monkeypatch
+):
+    monkeypatch.setattr("tierway_server.backends.http_backend._ACCOUNT_S", 0.05)
+    kept_alive = itertools.cycle((b": keep-alive\n\n", 0.005))
+    provider.answer = lambda _: Reply(steps=itertools.chain(EVENTS[:-2], kept_alive))
+    assert (await answer(backend))[-1].finish_reason is FinishReason.STOP
+    await until(lambda: provider.hung_up == 1)
+
+
 async def test_usage_that_is_not_told_is_estimated(backend, provider):
     provider.answer = always(*EVENTS[:-2], openai.DONE)
     usage = (await answer(backend, asking("Where is it? " * 10)))[-1].usage
@@ -310,6 +320,13 @@ async def test_azure_has_its_deployment_in_the_address_and_its_own_key(provider)
     assert asked.path == "/openai/deployments/our-gpt/chat/completions?api-version=2024-10-21"
     assert asked.headers["api-key"] == KEY
     assert "authorization" not in asked.headers
+
+
+async def test_what_a_deployment_states_as_null_is_not_asked_for(provider):
+    fleet = remote_fleet(f"{provider.base_url}/v1", deployment={"parameters": {"stream_options": None}})
+    async with remote_backend(fleet) as backend:
+        await answer(backend)
+    assert "stream_options" not in provider.asked[0].document
 
 
 async def test_what_a_deployment_states_stands_beside_what_its_kind_does(provider):

@@ -275,7 +275,7 @@ def event(delta: dict[str, Any] | None = None, **choice: Any) -> bytes:
 
 def read(*payloads: bytes):
     """The answer that events come to: its text, and its last chunk."""
-    answer = Answer(input_tokens=5, max_tokens=1_000)
+    answer = Answer(input_tokens=5, max_tokens=1_000, alternatives=20)
     text = ""
     for payload in payloads:
         answer.take(payload)
@@ -367,6 +367,9 @@ def test_a_refusal_is_text_that_was_filtered():
             id="DeepSeek",
         ),
         pytest.param(
+            {"usage": {"prompt_tokens": 9, "completion_tokens": 4, "cached_tokens": 7}}, Usage(9, 7, 4), id="Moonshot"
+        ),
+        pytest.param(
             {"x_groq": {"id": "1", "usage": {"prompt_tokens": 9, "completion_tokens": 4}}}, Usage(9, 0, 4), id="Groq"
         ),
         pytest.param({"usage": None}, Usage(5, 0, 1), id="nothing"),
@@ -396,7 +399,7 @@ def test_log_probabilities():
         {"token": "Hi", "logprob": -0.1, "bytes": [72, 105], "top_logprobs": [{"token": "Hi", "logprob": -0.1}]},
         {"token": "\ud83d", "logprob": -2.0},
     ]
-    answer = Answer(5, 10)
+    answer = Answer(5, 10, alternatives=20)
     answer.take(event({"content": "Hi"}, logprobs={"content": tokens}))
     chunk = answer.chunk()
     assert chunk is not None
@@ -404,8 +407,19 @@ def test_log_probabilities():
     assert chunk.token_count == 2
 
 
+def test_llama_cpp_tells_of_a_token_only_beside_an_alternative_which_nobody_asked_for():
+    body = body_of("llamacpp", sampling=Sampling(top_logprobs=0))
+    assert (body["logprobs"], body["top_logprobs"]) == (True, 1)
+    assert body_of("llamacpp", sampling=Sampling(top_logprobs=3))["top_logprobs"] == 3
+    assert body_of("vllm", sampling=Sampling(top_logprobs=0))["top_logprobs"] == 0
+    answer = Answer(5, 10, alternatives=0)
+    told = {"token": "Hi", "logprob": -0.1, "top_logprobs": [{"token": "Hi", "logprob": -0.1}]}
+    answer.take(event({"content": "Hi"}, logprobs={"content": [told]}))
+    assert answer.last_chunk().logprobs == (TokenLogprob("Hi", -0.1, ()),)
+
+
 def test_a_token_without_text_has_its_log_probability():
-    answer = Answer(5, 10)
+    answer = Answer(5, 10, alternatives=20)
     answer.take(event({"content": ""}, logprobs={"content": [{"token": "\ud83d", "logprob": -2.0}]}))
     answer.take(event({"content": "\U0001f600"}, logprobs={"content": [{"token": "\ude00", "logprob": -0.5}]}))
     last = answer.last_chunk()
@@ -496,6 +510,7 @@ def test_of_a_list_of_parts_the_texts_are_shown():
         b'{"error": "No."}',
         b'{"object": "error", "message": "No.", "code": 400}',
         b'{"message": "No.", "type": "server_error"}',
+        b'{"choices": [], "x_groq": {"id": "1", "error": "over_capacity"}}',
     ],
 )
 def test_reports_of_failure(payload):

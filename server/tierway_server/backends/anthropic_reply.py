@@ -14,6 +14,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from tierway_core import estimate_tokens
@@ -57,6 +59,8 @@ class _Block(msgspec.Struct):
     text: str = ""
     id: str = ""
     name: str = ""
+    input: dict[str, Any] | None = None
+    """Empty at Anthropic, where it comes in parts; others that speak the API have all of it here."""
 
 
 class _Delta(msgspec.Struct):
@@ -106,6 +110,7 @@ class Reply:
         self._is_json_called = False
         self._white_space = white_space
         self._length = Length(max_tokens)
+        self._is_cut = False
         self._whole = WholeText()
         self._texts: list[str] = []
         self._tokens = 0
@@ -163,7 +168,9 @@ class Reply:
             text = "{}"  # for which nothing is sent
         calls = tuple(
             with_own_ids(
-                ToolCall(encodable(block.id), encodable(block.name), encodable("".join(pieces)) or "{}")
+                ToolCall(
+                    encodable(block.id), encodable(block.name), encodable("".join(pieces)) or _written(block.input)
+                )
                 for _, (block, pieces) in sorted(self._calls.items())
             )
         )
@@ -215,6 +222,7 @@ class Reply:
 
     def _spend(self, piece: str) -> None:
         if self._length.is_passed_by(piece):
+            self._is_cut = True
             self.finish_reason = FinishReason.LENGTH
             self.is_done = True
 
@@ -236,11 +244,15 @@ class Reply:
         if (fresh := believed(told.input_tokens)) is not None:
             read = fresh + (believed(told.cache_creation_input_tokens) or 0) + cached
         written = believed(told.output_tokens)
-        if written is None:
-            written = self._output_tokens
+        if written is None or self._is_cut:  # what is told at the beginning is no more than a beginning
+            written = max(written or 0, self._output_tokens)
         thinking = told.output_tokens_details
         thought = believed(thinking.thinking_tokens if thinking else None) or 0
         return Usage(read, min(cached, read), written, min(thought, written))
+
+
+def _written(arguments: dict[str, Any] | None) -> str:
+    return msgspec.json.encode(arguments or {}).decode()
 
 
 def _tokens(text: str) -> int:

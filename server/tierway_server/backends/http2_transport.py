@@ -101,8 +101,11 @@ class _Connection(httpcore2.AsyncHTTPConnection):
         self._pool = pool
 
     def is_available(self) -> bool:
+        return super().is_available() and self._has_room_for(self._pool.answers_of(self) + 1)
+
+    def _has_room_for(self, answers: int) -> bool:
         most = self._connection.most_streams if isinstance(self._connection, Http2Connection) else None
-        return super().is_available() and (most is None or self._pool.answers_of(self) < most)
+        return most is None or answers <= most
 
     async def handle_async_request(self, request: httpcore2.Request) -> httpcore2.Response:
         streams: list[int] = []
@@ -113,6 +116,9 @@ class _Connection(httpcore2.AsyncHTTPConnection):
 
         request.extensions["trace"] = trace
         await self._begin(request)
+        if not self._has_room_for(self._pool.answers_of(self)):
+            # The pool gives all who wait to the first connection that has room for one of them.
+            raise httpcore2.ConnectionNotAvailable
         try:
             response = await super().handle_async_request(request)
         except (asyncio.CancelledError, httpcore2.TimeoutException):

@@ -20,6 +20,7 @@ from tierway_server.backends.base import Availability, Chunk, FinishReason, Gene
 from tierway_server.backends.coalesced import coalesced
 from tierway_server.backends.endpoint import Endpoint, Reply
 from tierway_server.backends.http_pool import HttpPool
+from tierway_server.backends.own_parameters import with_own
 from tierway_server.backends.rate_limits import exhausted_s
 from tierway_server.backends.reading import MalformedError, Reading, ReportedError
 from tierway_server.backends.sse import EventReader, EventTooLongError
@@ -131,7 +132,7 @@ class HttpBackend(ABC):
         self, endpoint: Endpoint, body: Mapping[str, object], answer: Reading, max_tokens: int
     ) -> AsyncGenerator[Chunk, None]:
         """What is answered to `body`, as `answer` reads it."""
-        reply = await self._asked(endpoint, msgspec.json.encode(body))
+        reply = await self._asked(endpoint, msgspec.json.encode(with_own(body, self._model.parameters)))
         try:
             async with aclosing(self._chunks(reply, answer, max_tokens)) as chunks:
                 async for chunk in chunks:
@@ -203,8 +204,11 @@ async def _read(reply: Reply, answer: Reading, max_tokens: int) -> AsyncGenerato
     """Let `answer` take the events of a reply, until it is done or they end; yields what it comes to meanwhile."""
     events = EventReader(_EVENT_BYTES)
     bytes_left = max_tokens * _TOKEN_BYTES + _EVENT_BYTES
+    account_until_s: float | None = None
     while not answer.is_done:
-        piece = await _next(reply, answer)
+        if account_until_s is None and answer.finish_reason is not None:
+            account_until_s = asyncio.get_running_loop().time() + _ACCOUNT_S
+        piece = await _next(reply, account_until_s)
         for payload in events.feed(piece) if piece else events.end():
             answer.take(payload)
             if answer.is_done:
@@ -219,12 +223,12 @@ async def _read(reply: Reply, answer: Reading, max_tokens: int) -> AsyncGenerato
             yield chunk
 
 
-async def _next(reply: Reply, answer: Reading) -> bytes:
-    """The next bytes; none at the end. Behind the answer's end only its account is waited for, and not long."""
-    if answer.finish_reason is None:
+async def _next(reply: Reply, account_until_s: float | None) -> bytes:
+    """The next bytes; none at the end. Behind the answer's end only its account is waited for, and no longer than until then."""
+    if account_until_s is None:
         return await reply.read()
     try:
-        async with asyncio.timeout(_ACCOUNT_S):
+        async with asyncio.timeout_at(account_until_s):
             return await reply.read()
     except TimeoutError:
         return b""

@@ -63,12 +63,13 @@ class _Call(msgspec.Struct):
 class Answer:
     """One answer while it comes."""
 
-    def __init__(self, input_tokens: int, max_tokens: int) -> None:
+    def __init__(self, input_tokens: int, max_tokens: int, *, alternatives: int) -> None:
         """Begin an answer.
 
         Args:
             input_tokens: of the prompt, estimated: for services that do not tell.
             max_tokens: the most that was asked for; a service that sends far more is cut.
+            alternatives: as many were asked for to each token; a service that tells of more is not listened to.
 
         """
         self.finish_reason: FinishReason | None = None
@@ -76,6 +77,7 @@ class Answer:
         self.is_done = False
         """Whether the service said that nothing more comes."""
         self._input_tokens = input_tokens
+        self._alternatives = alternatives
         self._length = Length(max_tokens)
         self._whole = WholeText()
         self._texts: list[str] = []
@@ -104,8 +106,9 @@ class Answer:
             self.is_done = True
             return
         event = decoded(payload)
-        if event.error is not None:
-            raise ReportedError(event.error)
+        error = event.error if event.error is not None else (event.x_groq and event.x_groq.error)
+        if error is not None:
+            raise ReportedError(error)
         if event.choices is None and (event.object == "error" or event.message is not None):
             raise ReportedError(msgspec.json.decode(payload))
         usage = event.usage or (event.x_groq.usage if event.x_groq else None)
@@ -163,7 +166,7 @@ class Answer:
         if text := self._whole.take(content):
             self._texts.append(text)
         tokens = logprobs.content if logprobs and logprobs.content else ()
-        self._logprobs += map(_logprob, tokens)
+        self._logprobs += [_logprob(token, self._alternatives) for token in tokens]
         count = len(tokens) or (1 if len(content) <= _TOKEN_CHARACTERS else estimate_tokens(content))
         self._tokens += count
         self._output_tokens += count
@@ -217,7 +220,8 @@ class Answer:
         completion = believed(usage.completion_tokens) or 0
         output = max(completion, (believed(usage.total_tokens) or 0) - prompt)
         prompt_details, details = usage.prompt_tokens_details, usage.completion_tokens_details
-        cached = believed((prompt_details and prompt_details.cached_tokens) or usage.prompt_cache_hit_tokens) or 0
+        cached_at_all = (prompt_details and prompt_details.cached_tokens) or usage.prompt_cache_hit_tokens
+        cached = believed(cached_at_all or usage.cached_tokens) or 0
         reasoning = believed(details.reasoning_tokens if details else None) or output - completion
         return Usage(prompt, min(cached, prompt), output, min(reasoning, output))
 
@@ -227,9 +231,9 @@ def _shown(content: str | list[TextPart] | None) -> str | None:
     return "".join(part.text for part in content if part.type == "text") if isinstance(content, list) else content
 
 
-def _logprob(token: Token) -> TokenLogprob:
+def _logprob(token: Token, alternatives: int) -> TokenLogprob:
     return TokenLogprob(
         encodable(token.token),
         token.logprob,
-        tuple((encodable(other.token), other.logprob) for other in token.top_logprobs or ()),
+        tuple((encodable(other.token), other.logprob) for other in (token.top_logprobs or ())[:alternatives]),
     )

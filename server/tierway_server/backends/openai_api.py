@@ -5,10 +5,9 @@ What is asked is `openai_request.py`'s, how the answer is read `openai_answer.py
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
 
 from tierway_server.backends.base import Chunk, Generation
 from tierway_server.backends.continuation import asked_to_continue, continued
@@ -67,15 +66,6 @@ class OpenAIBackend(HttpBackend):
             generation, self._dialect, model.lacks, model=model.model, context_tokens=model.context_tokens
         )
         max_tokens = body[self._dialect.max_tokens]
-        answer = Answer(estimated_input_tokens(generation), max_tokens)
-        return self._streamed(self._endpoint, _with(body, model.parameters), answer, max_tokens)
-
-
-def _with(body: Mapping[str, Any], parameters: Mapping[str, object]) -> dict[str, Any]:
-    """The request with the deployment's own parameters; what both state as an object has the parts of both."""
-    both = {
-        name: {**stated, **theirs}
-        for name, theirs in parameters.items()
-        if isinstance(theirs, Mapping) and isinstance(stated := body.get(name), Mapping)
-    }
-    return {**body, **parameters, **both}
+        alternatives = generation.sampling.top_logprobs or 0
+        answer = Answer(estimated_input_tokens(generation), max_tokens, alternatives=alternatives)
+        return self._streamed(self._endpoint, body, answer, max_tokens)

@@ -89,12 +89,14 @@ class UsageReport(msgspec.Struct):
     prompt_tokens_details: PromptDetails | None = None
     completion_tokens_details: CompletionDetails | None = None
     prompt_cache_hit_tokens: int | None = None
+    cached_tokens: int | None = None
 
 
 class Groq(msgspec.Struct):
     """What Groq adds."""
 
     usage: UsageReport | None = None
+    error: Any = None
 
 
 class ChunkEvent(msgspec.Struct):

@@ -48,7 +48,7 @@ def request_body(
     body: dict[str, Any] = {"model": model, "messages": messages, "stream": True}
     body["stream_options"] = {"include_usage": True}
     body[dialect.max_tokens] = _max_tokens(generation, context_tokens)
-    _sample(body, generation, lacks)
+    _sample(body, generation, lacks, dialect.least_alternatives)
     if generation.tools is not None:
         _offer(body, generation.tools, lacks)
     if generation.json_schema is not None:
@@ -107,7 +107,7 @@ def _part(part: str | Image, lacks: frozenset[str]) -> dict[str, Any]:
     return {"type": "image_url", "image_url": {"url": f"data:{part.mime_type};base64,{data}"}}
 
 
-def _sample(body: dict[str, Any], generation: Generation, lacks: frozenset[str]) -> None:
+def _sample(body: dict[str, Any], generation: Generation, lacks: frozenset[str], least_alternatives: int) -> None:
     sampling = generation.sampling
     if "penalties" in lacks and not (sampling.presence_penalty or sampling.frequency_penalty):
         sampling = replace(sampling, presence_penalty=None, frequency_penalty=None)  # none is what it has anyway
@@ -135,7 +135,7 @@ def _sample(body: dict[str, Any], generation: Generation, lacks: frozenset[str])
     body |= {key: value for key, value in stated.items() if value is not None}
     if sampling.top_logprobs is not None:
         body["logprobs"] = True
-        body["top_logprobs"] = sampling.top_logprobs
+        body["top_logprobs"] = max(sampling.top_logprobs, least_alternatives)
 
 
 def _offer(body: dict[str, Any], tools: Tools, lacks: frozenset[str]) -> None:
