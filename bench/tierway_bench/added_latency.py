@@ -1,7 +1,8 @@
 """What Tierway adds to a remote answer: `python -m tierway_bench.added_latency`.
 
-One mock provider in a process of its own, asked directly (through raw aiohttp, and through the openai SDK), through Tierway (gRPC), and
-through LiteLLM's proxy and Portkey's gateway where they are installed (`gateways.py`). All stay up; small blocks of requests take turns, so
+One mock provider in a process of its own, asked directly (through raw aiohttp, and through the openai SDK), through Tierway (gRPC), through
+the least that such a server could be (`bare_proxy.py`), and through LiteLLM's proxy and Portkey's gateway where they are installed
+(`gateways.py`). All stay up; small blocks of requests take turns, so
 that each way meets the same mood of the machine. What is added is the median (P99) of a way less that of raw aiohttp.
 """
 
@@ -119,12 +120,15 @@ def main() -> int:
             port = int(said["port"])
             config = remote_config.write(folder / "tierway.yaml", {"mock": port}, ["mock"])
             server = stack.enter_context(tierway(config, folder / "tierway.log"))
+            bare = ["-m", "tierway_bench.bare_proxy", f"http://127.0.0.1:{port}/v1"]
+            _, proxy = stack.enter_context(peer(bare, folder / "proxy.log", within_s=_START_S))
             others = [] if given.without_gateways else _gateways(stack, port, folder)
             for is_streaming, in_flight in itertools.product((False, True), given.in_flight):
                 direct = f"http://127.0.0.1:{port}/v1"
                 ways: dict[str, Way] = {
                     DIRECT: remote_ways.raw_http(direct, is_streaming=is_streaming),
                     "openai SDK": remote_ways.openai_sdk(direct, is_streaming=is_streaming),
+                    "bare gRPC proxy": remote_ways.tierway(proxy["grpc"], is_streaming=is_streaming),
                     "Tierway": remote_ways.tierway(server.target, is_streaming=is_streaming),
                 }
                 for other in others:

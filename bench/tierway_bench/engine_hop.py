@@ -73,7 +73,7 @@ async def measure(folder: Path, owner: int, rounds: int, seconds: float) -> dict
         running = asyncio.create_task(shared.run())
         stack.callback(running.cancel)
         arms: dict[str, Generate] = {
-            "frames, a connection each": RemoteEngine("paced", _name(folder), capacity=1).generate,
+            "frames, a connection each": RemoteEngine("paced", _name(folder), capacity=1, idle_timeout_s=60.0).generate,
             "frames, one connection": shared.generate,
             "gRPC": GrpcEngine(channel).generate,
             "no hop": PacedEngine(_PAUSE_S).generate,

@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tierway_client import DeploymentStats
+
 # Wide enough for every column: a file has no edge to wrap at.
 _FILE_WIDTH_COLUMNS = 240
 
@@ -46,6 +48,11 @@ def number(value: float | None) -> str:
 def milliseconds(seconds: float | None) -> str:
     """A span of time in milliseconds; a dash when it is not known."""
     return "-" if seconds is None else f"{seconds * 1000:.3g} ms" if seconds < 1 else f"{seconds:.2f} s"
+
+
+def breaker(deployment: DeploymentStats) -> str:
+    """How the circuit breaker of a deployment stands: `half open`, `open, held`."""
+    return deployment.breaker.name.lower().replace("_", " ") + (", held" if deployment.breaker_forced else "")
 
 
 def percentage(share: float) -> str:

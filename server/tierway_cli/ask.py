@@ -7,7 +7,17 @@ import click
 from tierway_cli._connection import Connection, connection_options
 from tierway_cli._output import milliseconds, one_line, print_json, printable, usd
 from tierway_cli._query_options import query_options
-from tierway_client import AttemptFailed, Decision, Delta, Finished, FinishReason, QueryFields, Stream
+from tierway_client import (
+    Attempt,
+    AttemptFailed,
+    AttemptOutcome,
+    Decision,
+    Delta,
+    Finished,
+    FinishReason,
+    QueryFields,
+    Stream,
+)
 
 
 @click.command()
@@ -40,11 +50,22 @@ def _print_text(stream: Stream) -> None:
                     line_is_open = not text.endswith("\n")
                     click.echo(printable(text) if is_terminal else text, nl=False)
                 case AttemptFailed(attempt=attempt):
-                    click.echo(one_line(f"{attempt.deployment} failed ({attempt.reason}), trying the next"), err=True)
+                    click.echo(one_line(f"{attempt.deployment} {_told(attempt)}"), err=True)
     finally:
         # Whatever is said next, an error too, begins on a line of its own.
         if line_is_open:
             click.echo()
+
+
+def _told(attempt: Attempt) -> str:
+    """How a try ended that is not the last one."""
+    match attempt.outcome:
+        case AttemptOutcome.ESCALATED:
+            return "seemed unsure, asking one tier up"
+        case AttemptOutcome.OUTRUN:
+            return "was slower than another"
+        case _:
+            return f"failed ({attempt.reason}), trying the next"
 
 
 def summary(decision: Decision, finished: Finished) -> str:
@@ -67,7 +88,8 @@ def summary(decision: Decision, finished: Finished) -> str:
 def _speed(finished: Finished) -> str:
     """Tokens a second while decoding: the first token's wait is the TTFT's, so neither it nor its time counts."""
     ttft_s = finished.timings.time_to_first_token_s
-    decode_s = finished.timings.total_s - ttft_s if ttft_s is not None else 0.0
+    # What was held back had been decoding for as long.
+    decode_s = finished.timings.total_s - ttft_s + finished.timings.hold_s if ttft_s is not None else 0.0
     if finished.usage.output_tokens < 2 or decode_s <= 0:
         return f"{finished.usage.output_tokens} tokens"
     return f"{(finished.usage.output_tokens - 1) / decode_s:.1f} tokens/s"

@@ -6,6 +6,7 @@ from io import TextIOWrapper
 
 import click
 
+from tierway_cli.admin import admin
 from tierway_cli.ask import ask
 from tierway_cli.config import config
 from tierway_cli.evaluate import evaluate
@@ -40,7 +41,7 @@ def cli() -> None:
     """
 
 
-for _command in (serve, ask, route, explain, score, models, stats, config, fit, evaluate, simulate):
+for _command in (serve, ask, route, explain, score, models, stats, admin, config, fit, evaluate, simulate):
     cli.add_command(_command)
 
 

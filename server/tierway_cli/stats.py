@@ -3,15 +3,15 @@
 import click
 
 from tierway_cli._connection import Connection, connection_options
-from tierway_cli._output import milliseconds, print_json, print_table, usd
-from tierway_client import Stats
+from tierway_cli._output import breaker, milliseconds, percentage, print_json, print_table, usd
+from tierway_client import AnswerStats, Stats
 
 
 @click.command()
 @connection_options
 @click.option("--json", "as_json", is_flag=True, help="The figures as one JSON object.")
 def stats(*, connection: Connection, as_json: bool) -> None:
-    """Shows decisions, answers, tokens, cost and errors since the server's start, and how breakers, limits and budgets stand."""
+    """Shows decisions, answers, tokens, cost and errors since the server's start, and how breakers, queues, limits and budgets stand."""
     with connection.open() as client:
         figures = client.get_stats()
     if as_json:
@@ -45,7 +45,37 @@ def stats(*, connection: Connection, as_json: bool) -> None:
         print_table(("strategy", "decisions"), figures.decisions_by_strategy.items())
     for experiment, arms in figures.decisions_by_experiment.items():
         print_table((f"arm of {experiment}", "decisions"), arms.items())
+    _print_answers(figures.answers)
     _print_standing(figures)
+
+
+def _print_answers(answers: AnswerStats) -> None:
+    """What it took beside asking the first choice once; what never happened is left out."""
+    looked_up = answers.cache_hits + answers.cache_shared + answers.cache_misses
+    lines = (
+        ("judged", answers.judged, ""),
+        ("weak", answers.weak, "ALARM: more than may be" if answers.weak_alarm else ""),
+        ("escalated", answers.escalated, _share(answers.escalation_share, "judged") if answers.judged else ""),
+        ("weak, and shown all the same", answers.forgone, ""),
+        ("fallbacks", answers.fallbacks, ""),
+        ("takeovers", answers.takeovers, ""),
+        ("retries", answers.retries, f"{answers.retries_refused} more refused" if answers.retries_refused else ""),
+        ("hedges", answers.hedges, f"{answers.hedges_won} won" if answers.hedges else ""),
+        (
+            "from the cache",
+            answers.cache_hits,
+            _share(answers.cache_hits / looked_up, "looked up") if looked_up else "",
+        ),
+        ("shared with another", answers.cache_shared, ""),
+        ("not in the cache", answers.cache_misses, ""),
+    )
+    happened = [line for line in lines if any(line[1:])]
+    if happened:
+        print_table(("answers", "count", ""), happened)
+
+
+def _share(share: float, whole: str) -> str:
+    return f"{percentage(round(share, 4))} of the {whole}"
 
 
 def _print_standing(figures: Stats) -> None:
@@ -54,7 +84,7 @@ def _print_standing(figures: Stats) -> None:
         [
             (
                 each.deployment,
-                each.breaker.name.lower().replace("_", " ") + (", held" if each.breaker_forced else ""),
+                breaker(each),
                 f"{each.error_share:.0%}",
                 each.in_flight,
                 milliseconds(each.first_token_s),
@@ -65,6 +95,14 @@ def _print_standing(figures: Stats) -> None:
             for each in figures.deployments
         ],
     )
+    queues = [
+        (each.deployment, lane.name.lower(), waiting, each.shed[lane])
+        for each in figures.deployments
+        for lane, waiting in each.waiting.items()
+        if waiting or each.shed[lane]
+    ]
+    if queues:
+        print_table(("queue of", "lane", "waiting", "shed"), queues)
     if figures.limits:
         print_table(
             ("limit", "room in", "refused"),

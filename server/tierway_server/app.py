@@ -27,6 +27,7 @@ from tierway_server.config import (
     Address,
     Config,
     ConfigError,
+    Secrets,
     build_table,
     default_path,
     load,
@@ -144,15 +145,16 @@ class Process:
         prefixes = Prefixes()
         self.metrics = Metrics()
         # A front end's state is kept in step by its supervisor.
-        self.keeper = None if seat else start_sharing(config, environ, self.table, self.state, self.metrics.registry)
+        secrets = Secrets(environ, seat.vault) if seat else Secrets.of(config, environ)
+        self.keeper = None if seat else start_sharing(config, secrets, self.table, self.state, self.metrics.registry)
         self.drain = Drain()
-        reasons = [unavailable_reason(config, deployment, environ) for _, deployment in config.deployments]
+        reasons = [unavailable_reason(config, deployment, environ, secrets) for _, deployment in config.deployments]
         self.engines: Engines[Any] = (
             seat.engines(config, reasons)
             if seat
             else supervised_engines(config, reasons, launch or partial(launch_vllm, environ=environ))
         )
-        self.remote = RemoteModels(config, reasons, environ, self.holds.hold)
+        self.remote = RemoteModels(config, reasons, environ, secrets, self.holds.hold)
         self.deployments = Deployments(
             self.table,
             self.state,
@@ -177,7 +179,15 @@ class Process:
         )
         self.queues = Queues(self.table, self.state, self.deployments, config.queue, config.queue_sizes, self.metrics)
         admission = Admission(
-            self.table, self.state, self.deployments, self.queues, limits, budgets, prefixes, self.holds
+            self.table,
+            self.state,
+            self.deployments,
+            self.queues,
+            limits,
+            budgets,
+            prefixes,
+            self.holds,
+            self.metrics,
         )
         answerer = Answerer(
             self.table,
@@ -190,7 +200,7 @@ class Process:
         layers: Answering = answerer
         if config.escalation.enabled:
             layers = Escalating(layers, self._decider, self.table, config.escalation, self.metrics)
-        layers, self._kept = start_caching(config, environ, layers, self.metrics)
+        layers, self._kept = start_caching(config, secrets, layers, self.metrics)
         self.standing = Standing(self.table, self.state)
         self.metrics.gauge(
             semconv.BREAKER,

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from tierway_server.config import Config, ConfigError, Problem, ReferenceUnresolvedError, resolve_secret
+from tierway_server.config import Config, ConfigError, Problem, ReferenceUnresolvedError, Secrets
 from tierway_server.flow.cache import Cached
 from tierway_server.flow.escalation import Answering
 from tierway_server.flow.kept import Memory, Store
@@ -20,7 +19,7 @@ _MATTERS = {"constitution", "routing", "engines", "providers", "models", "tenant
 
 
 def start_caching(
-    config: Config, environ: Mapping[str, str], below: Answering, metrics: Metrics
+    config: Config, secrets: Secrets, below: Answering, metrics: Metrics
 ) -> tuple[Answering, Store | None]:
     """The uppermost layer of the flow, and the store to be closed in the end; `below` itself and None where nothing is kept.
 
@@ -33,7 +32,7 @@ def start_caching(
         return below, None
     store: Store
     if settings.where == "redis":
-        store = _redis_store(config, environ, metrics)
+        store = _redis_store(config, secrets, metrics)
     else:
         store = memory = Memory(settings.max_bytes, metrics)
         metrics.registry.register(_Bytes(memory))
@@ -54,7 +53,7 @@ def _identity(config: Config) -> bytes:
     return hashlib.blake2b(config.model_dump_json(include=_MATTERS).encode(), digest_size=16).digest()
 
 
-def _redis_store(config: Config, environ: Mapping[str, str], metrics: Metrics) -> Store:
+def _redis_store(config: Config, secrets: Secrets, metrics: Metrics) -> Store:
     shared = config.shared_state
     if shared is None:
         raise _unusable("redis needs the section shared_state, which says where it is")
@@ -64,7 +63,7 @@ def _redis_store(config: Config, environ: Mapping[str, str], metrics: Metrics) -
     except ModuleNotFoundError as missing:
         raise _unusable(f'needs the package {missing.name}: pip install "tierway[redis]"') from None
     try:
-        url = resolve_secret(shared.redis, environ)
+        url = secrets.resolve(shared.redis)
         return RedisAnswers(url, shared.namespace, config.cache.timeout_s, metrics)
     except ReferenceUnresolvedError as error:
         raise _unusable(str(error)) from None

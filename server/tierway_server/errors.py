@@ -2,7 +2,8 @@
 
     TierwayError
     ├── InvalidRequestError            INVALID_FIELD                 a field is wrong; `field` names it
-    │   └── ContextTooLongError        CONTEXT_TOO_LONG              the prompt fits no context
+    │   ├── ContextTooLongError        CONTEXT_TOO_LONG              the prompt fits no context
+    │   └── NotOfferedError            INVALID_FIELD                 this deployment cannot do it; another may
     ├── UnknownModelError              MODEL_NOT_FOUND
     ├── UnsatisfiableError             NO_CANDIDATE                  the constraints leave no model
     │   ├── PinUnsatisfiableError      PIN_UNSATISFIABLE             a pin leaves no model
@@ -86,6 +87,12 @@ class ContextTooLongError(InvalidRequestError):
     """Prompt and answer fit the context of no deployment that could serve them."""
 
     reason = "CONTEXT_TOO_LONG"
+    can_fall_back = True
+
+
+class NotOfferedError(InvalidRequestError):
+    """This deployment cannot do what a field asks for; another one may."""
+
     can_fall_back = True
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Metric
@@ -10,7 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from tierway_core import State, Table
-from tierway_server.config import Config, ConfigError, Problem, ReferenceUnresolvedError, resolve_secret
+from tierway_server.config import Config, ConfigError, Problem, ReferenceUnresolvedError, Secrets
 from tierway_server.telemetry import semconv
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def start_sharing(
-    config: Config, environ: Mapping[str, str], table: Table, state: State, registry: CollectorRegistry
+    config: Config, secrets: Secrets, table: Table, state: State, registry: CollectorRegistry
 ) -> Keeper | None:
     """The keeper of `state`, whose limits, budgets and breakers are set; None where nothing is shared. It connects when it runs.
 
@@ -36,7 +36,7 @@ def start_sharing(
         raise _unusable(f'needs the package {missing.name}: pip install "tierway[redis]"') from None
     try:
         keeper = Keeper(
-            resolve_secret(settings.redis, environ),
+            secrets.resolve(settings.redis),
             table=table,
             state=state,
             namespace=settings.namespace,

@@ -5,7 +5,16 @@ import pytest
 
 from tests.client.scripted_router import STARTED, Hang, ScriptedRouter, delta, refuse, serving_in_thread
 
-COMMANDS = [("ask", "hi"), ("ask", "hi", "--json"), ("route", "hi"), ("explain", "hi"), ("models",), ("stats",)]
+COMMANDS = [
+    ("ask", "hi"),
+    ("ask", "hi", "--json"),
+    ("route", "hi"),
+    ("explain", "hi"),
+    ("models",),
+    ("stats",),
+    ("admin", "reset-stats"),
+    ("admin", "breaker", "m@x", "open"),
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

@@ -75,6 +75,28 @@ def test_ask_says_when_another_model_answered_and_why_it_ended(ask_server, route
     assert took.endswith("ended by length")
 
 
+def test_ask_counts_the_time_that_tokens_were_held_back_as_decoding(ask_server, router) -> None:
+    finished = rpc.StreamFinished()
+    finished.CopyFrom(FINISHED.finished)
+    finished.timings.hold_time.FromMilliseconds(35)
+    finished.timings.time_to_first_token.FromMilliseconds(80)
+    router.script("Stream", [STARTED, delta("Hi"), rpc.StreamResponse(finished=finished)])
+    assert "TTFT 80 ms · 35.0 tokens/s" in ask_server("ask", "hi").stderr
+
+
+@pytest.mark.parametrize(
+    ("outcome", "told"),
+    [
+        (pb.ATTEMPT_OUTCOME_ESCALATED, "seemed unsure, asking one tier up"),
+        (pb.ATTEMPT_OUTCOME_OUTRUN, "was slower than another"),
+    ],
+)
+def test_ask_says_what_became_of_a_try_that_did_not_fail(ask_server, router, outcome, told) -> None:
+    attempt = pb.Attempt(model=DECISION.model, deployment=DECISION.deployment, outcome=outcome)
+    router.script("Stream", [STARTED, rpc.StreamResponse(attempt=attempt), delta("Hi\n"), FINISHED])
+    assert ask_server("ask", "hi").stderr.splitlines()[0] == f"{DECISION.deployment} {told}"
+
+
 def test_ask_as_json_is_the_whole_answer(ask_server) -> None:
     result = ask_server("ask", "hi", "--json")
     answer = json.loads(result.stdout)
@@ -207,9 +229,19 @@ def test_stats_shows_figures(ask_server, router) -> None:
         experiments=[rpc.ExperimentStats(experiment="dial", arm="up", decisions=2)],
         deployments=[
             rpc.DeploymentStats(
-                deployment="m@x", breaker=rpc.BREAKER_STATE_HALF_OPEN, breaker_forced=True, error_share=0.25
+                deployment="m@x",
+                breaker=rpc.BREAKER_STATE_HALF_OPEN,
+                breaker_forced=True,
+                error_share=0.25,
+                lanes=[
+                    rpc.LaneStats(priority=pb.PRIORITY_INTERACTIVE),
+                    rpc.LaneStats(priority=pb.PRIORITY_BATCH, waiting=17, shed=23),
+                ],
             )
         ],
+        answers=rpc.AnswerStats(
+            judged=80, weak=16, escalated=4, escalation_share=0.05, weak_alarm=True, retries_refused=3, cache_misses=1
+        ),
         limits=[rpc.LimitStats(limit="free", wait_time=Duration(seconds=2), refusals=11)],
         budgets=[rpc.BudgetStats(budget="pool", limit_usd=100, spent_usd=99.5, reserved_usd=0.25, remaining_usd=0.125)],
     )
@@ -230,10 +262,32 @@ def test_stats_shows_figures(ask_server, router) -> None:
         "soft",
     ):
         assert each in shown
+    rows = [" ".join(line.split()) for line in shown.splitlines()]
+    for row in (
+        "m@x batch 17 23",
+        "judged 80",
+        "weak 16 ALARM: more than may be",
+        "escalated 4 5 % of the judged",
+        "retries 0 3 more refused",
+        "from the cache 0 0 % of the looked up",
+        "not in the cache 1",
+    ):
+        assert row in rows
+    for absent in ("interactive", "takeovers", "hedges"):
+        assert absent not in shown
     decoded = json.loads(ask_server("stats", "--json").stdout)
+    assert decoded["deployments"][0]["waiting"] == {"INTERACTIVE": 0, "BATCH": 17}
+    assert (decoded["answers"]["judged"], decoded["answers"]["weak_alarm"]) == (80, True)
     assert (decoded["errors_by_reason"], decoded["decisions_by_tier"]) == ({"QUEUE_FULL": 4}, {"1": 7})
     assert decoded["decisions_by_experiment"] == {"dial": {"up": 2}}
     assert decoded["deployments"][0]["breaker"] == "HALF_OPEN"
+
+
+def test_stats_of_answers_that_came_at_once_are_left_out(ask_server) -> None:
+    shown = ask_server("stats").stdout
+    assert "answers  " in shown  # the models' column
+    assert "judged" not in shown
+    assert "queue of" not in shown
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("-h",), ("ask", "--help"), ("config", "--help")], ids=" ".join)

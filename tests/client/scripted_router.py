@@ -16,10 +16,12 @@ import grpc.aio
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2, status_pb2
 
+from tierway.v1 import admin_service_pb2 as admin
+from tierway.v1 import admin_service_pb2_grpc, router_service_pb2_grpc
 from tierway.v1 import router_service_pb2 as rpc
-from tierway.v1 import router_service_pb2_grpc
 from tierway.v1 import types_pb2 as pb
 
 HASH = "cdd01ef066bc6cf2"
@@ -191,7 +193,9 @@ class Call:
     time_remaining_s: float
 
 
-class ScriptedRouter(router_service_pb2_grpc.RouterServiceServicer):
+class ScriptedRouter(router_service_pb2_grpc.RouterServiceServicer, admin_service_pb2_grpc.AdminServiceServicer):
+    """Both services, on one port: what tests of clients need no second one for."""
+
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self._scripts: defaultdict[str, deque[Any]] = defaultdict(deque)
@@ -227,6 +231,19 @@ class ScriptedRouter(router_service_pb2_grpc.RouterServiceServicer):
 
     async def GetStats(self, request: Any, context: Any) -> Any:
         return await self._step("GetStats", request, context, rpc.GetStatsResponse(in_flight=3, constitution_hash=HASH))
+
+    async def ResetStats(self, request: Any, context: Any) -> Any:
+        good = admin.ResetStatsResponse(count_start_time=Timestamp(seconds=1_700_000_000))
+        return await self._step("ResetStats", request, context, good)
+
+    async def SetBreaker(self, request: Any, context: Any) -> Any:
+        is_open = request.setting == admin.BREAKER_SETTING_OPEN
+        standing = rpc.DeploymentStats(
+            deployment=request.deployment,
+            breaker=rpc.BREAKER_STATE_OPEN if is_open else rpc.BREAKER_STATE_CLOSED,
+            breaker_forced=request.setting != admin.BREAKER_SETTING_AUTOMATIC,
+        )
+        return await self._step("SetBreaker", request, context, admin.SetBreakerResponse(deployment=standing))
 
     async def Stream(self, request: Any, context: Any) -> AsyncIterator[Any]:
         good = [STARTED, delta("The capital of France"), delta(""), delta(" is Paris."), FINISHED]
@@ -264,6 +281,7 @@ async def serving(router: ScriptedRouter) -> AsyncIterator[str]:
     """The router's address, in the running loop."""
     server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
     router_service_pb2_grpc.add_RouterServiceServicer_to_server(router, server)
+    admin_service_pb2_grpc.add_AdminServiceServicer_to_server(router, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:

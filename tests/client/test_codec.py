@@ -34,12 +34,14 @@ from tierway_client import (
     ToolCall,
     ToolChoice,
     ToolMode,
+    _decode,
+    _decode_fleet,
+    _encode,
 )
-from tierway_client import _codec as codec
 
 
 def encode(query: Query) -> rpc.ExecuteRequest:
-    return codec.encode_request(rpc.ExecuteRequest, query)
+    return _encode.encode_request(rpc.ExecuteRequest, query)
 
 
 # -- what cannot be sent
@@ -266,7 +268,7 @@ def test_response_formats() -> None:
 
 
 def test_batch_takes_prompts_and_queries() -> None:
-    request = codec.encode_batch(["a", Query("b", request_id="r")], include_reasons=True)
+    request = _encode.encode_batch(["a", Query("b", request_id="r")], include_reasons=True)
     assert [(each.query.prompt, each.request_id) for each in request.requests] == [("a", ""), ("b", "r")]
     assert request.include_reasons
 
@@ -275,7 +277,7 @@ def test_batch_takes_prompts_and_queries() -> None:
 
 
 def test_answer_is_whole() -> None:
-    answer = codec.decode_answer(ANSWER)
+    answer = _decode.decode_answer(ANSWER)
     assert (answer.text, answer.finish_reason, answer.cost_usd) == (ANSWER.text, FinishReason.STOP, 0.0000009)
     assert (answer.usage.input_tokens, answer.usage.cached_input_tokens, answer.usage.output_tokens) == (10, 4, 8)
     assert (answer.timings.decision_s, answer.timings.time_to_first_token_s, answer.timings.total_s) == (
@@ -283,6 +285,7 @@ def test_answer_is_whole() -> None:
         0.045,
         0.245,
     )
+    assert answer.timings.hold_s == 0
     assert (answer.decision.model, answer.decision.complexity) == ("smollm2-135m", Complexity.TRIVIAL)
     assert answer.decision.reasons[0].code is ReasonCode.CHEAPEST
     assert answer.decision.constitution_hash == answer.constitution_hash == "cdd01ef066bc6cf2"
@@ -299,44 +302,44 @@ def test_an_answer_tells_what_was_called_and_what_it_took() -> None:
         attempts=[tried],
         usage=pb.Usage(output_tokens=9, reasoning_tokens=4),
     )
-    answer = codec.decode_answer(reply)
+    answer = _decode.decode_answer(reply)
     assert answer.tool_calls == (ToolCall(id="c", name="f", arguments="{"),)
     assert answer.finish_reason is FinishReason.TOOL_CALLS
     assert (answer.confidence, answer.cached, answer.usage.reasoning_tokens) == (0.0, True, 4)
     [attempt] = answer.attempts
     assert (attempt.outcome, attempt.text_characters, attempt.cost_usd) == (AttemptOutcome.BROKE_OFF, 17, 0.5)
-    plain = codec.decode_answer(rpc.ExecuteResponse())
+    plain = _decode.decode_answer(rpc.ExecuteResponse())
     assert (plain.tool_calls, plain.confidence, plain.cached) == ((), None, False)
 
 
 def test_a_stream_tells_calls_in_a_delta_and_the_rest_at_its_end() -> None:
     called = rpc.StreamResponse(delta=rpc.StreamDelta(tool_calls=[pb.ToolCall(id="c", name="f", arguments="{}")]))
-    delta_event = codec.decode_event(called)
+    delta_event = _decode.decode_event(called)
     assert isinstance(delta_event, Delta)
     assert delta_event.tool_calls == (ToolCall(id="c", name="f", arguments="{}"),)
-    finished = codec.decode_event(rpc.StreamResponse(finished=rpc.StreamFinished(cached=True, confidence=0.25)))
+    finished = _decode.decode_event(rpc.StreamResponse(finished=rpc.StreamFinished(cached=True, confidence=0.25)))
     assert isinstance(finished, Finished)
     assert (finished.cached, finished.confidence) == (True, 0.25)
 
 
 def test_absent_confidence_and_first_token_are_none_and_zero_is_zero() -> None:
-    assert codec.decode_route(rpc.RouteResponse()).confidence is None
-    assert codec.decode_route(rpc.RouteResponse(decision=pb.Decision(confidence=0.0))).confidence == 0.0
-    assert codec.decode_answer(rpc.ExecuteResponse()).timings.time_to_first_token_s is None
+    assert _decode.decode_route(rpc.RouteResponse()).confidence is None
+    assert _decode.decode_route(rpc.RouteResponse(decision=pb.Decision(confidence=0.0))).confidence == 0.0
+    assert _decode.decode_answer(rpc.ExecuteResponse()).timings.time_to_first_token_s is None
 
 
 def test_a_decision_without_a_classifier_has_none_of_what_it_says_and_zero_is_zero() -> None:
-    absent = codec.decode_route(rpc.RouteResponse())
+    absent = _decode.decode_route(rpc.RouteResponse())
     assert (absent.expected_quality, absent.difficulty, absent.cost_quality) == (None, None, None)
     assert (absent.domain, absent.label) == ("", Label.UNSPECIFIED)
     zero = pb.Decision(expected_quality=0.0, difficulty=0.0, cost_quality=0.0, domain="law", label=pb.LABEL_COMPLEX)
-    decision = codec.decode_route(rpc.RouteResponse(decision=zero))
+    decision = _decode.decode_route(rpc.RouteResponse(decision=zero))
     assert (decision.expected_quality, decision.difficulty, decision.cost_quality) == (0.0, 0.0, 0.0)
     assert (decision.domain, decision.label) == ("law", Label.COMPLEX)
 
 
 def test_an_explanation_is_whole() -> None:
-    explanation = codec.decode_explain(EXPLANATION)
+    explanation = _decode.decode_explain(EXPLANATION)
     assert (explanation.decision.model, explanation.decision.request_id) == ("smollm2-135m", "r-1")
     assessment = explanation.assessment
     assert assessment is not None
@@ -361,17 +364,17 @@ def test_an_explanation_is_whole() -> None:
 
 
 def test_an_explanation_without_a_classifier_has_no_assessment() -> None:
-    assert codec.decode_explain(rpc.ExplainResponse()).assessment is None
+    assert _decode.decode_explain(rpc.ExplainResponse()).assessment is None
 
 
 def test_more_features_than_the_contract_can_count_are_named() -> None:
     with pytest.raises(InvalidArgumentError) as raised:
-        codec.encode_explain(Query("hi"), max_features=2**31)
+        _encode.encode_explain(Query("hi"), max_features=2**31)
     assert raised.value.field == "max_features"
 
 
 def test_reason_code_of_a_newer_server_survives() -> None:
-    decision = codec.decode_route(rpc.RouteResponse(decision=pb.Decision(reasons=[pb.Reason(code=99, detail="new")])))
+    decision = _decode.decode_route(rpc.RouteResponse(decision=pb.Decision(reasons=[pb.Reason(code=99, detail="new")])))
     assert (decision.reasons[0].code, decision.reasons[0].detail) == (99, "new")
 
 
@@ -379,18 +382,18 @@ def test_events_by_kind() -> None:
     failed = rpc.StreamResponse(
         attempt=pb.Attempt(model="m", outcome=pb.ATTEMPT_OUTCOME_FELL_BACK, reason="ENGINE_LOST")
     )
-    kinds = [type(codec.decode_event(event)) for event in (STARTED, delta("x"), failed, FINISHED)]
+    kinds = [type(_decode.decode_event(event)) for event in (STARTED, delta("x"), failed, FINISHED)]
     assert kinds == [Started, Delta, AttemptFailed, Finished]
 
 
 def test_event_of_an_unknown_kind_is_none() -> None:
     # Field 15, length-delimited: a kind that a newer contract may add.
-    assert codec.decode_event(rpc.StreamResponse.FromString(b"\x7a\x02hi")) is None
+    assert _decode.decode_event(rpc.StreamResponse.FromString(b"\x7a\x02hi")) is None
 
 
 def test_logprobs_keep_their_alternatives() -> None:
     logprob = pb.TokenLogprob(token="a", logprob=-0.1, top=[pb.TopLogprob(token="b", logprob=-2.0)])
-    (decoded,) = codec.decode_answer(rpc.ExecuteResponse(logprobs=[logprob])).logprobs
+    (decoded,) = _decode.decode_answer(rpc.ExecuteResponse(logprobs=[logprob])).logprobs
     assert (decoded.token, decoded.logprob, decoded.top[0].token, decoded.top[0].logprob) == ("a", -0.1, "b", -2.0)
 
 
@@ -398,32 +401,40 @@ def test_model_is_available_when_any_deployment_is() -> None:
     def model(*available: bool) -> rpc.Model:
         return rpc.Model(name="m", deployments=[rpc.Deployment(available=each) for each in available])
 
-    assert codec.decode_model(model(False, True)).available
-    assert not codec.decode_model(model(False)).available
-    assert not codec.decode_model(model()).available
-    assert codec.decode_model(model(True)).deployments[0].expected_latency_s is None
+    assert _decode_fleet.decode_model(model(False, True)).available
+    assert not _decode_fleet.decode_model(model(False)).available
+    assert not _decode_fleet.decode_model(model()).available
+    assert _decode_fleet.decode_model(model(True)).deployments[0].expected_latency_s is None
 
 
 def test_a_deployment_tells_its_region() -> None:
     model = rpc.Model(name="m", deployments=[rpc.Deployment(region="eu"), rpc.Deployment()])
-    assert [each.region for each in codec.decode_model(model).deployments] == ["eu", ""]
+    assert [each.region for each in _decode_fleet.decode_model(model).deployments] == ["eu", ""]
 
 
 def test_stats_are_keyed_and_timed_in_utc() -> None:
     start = Timestamp(seconds=1_700_000_000)
-    stats = codec.decode_stats(
+    stats = _decode_fleet.decode_stats(
         rpc.GetStatsResponse(
             start_time=start,
             models=[rpc.ModelStats(model="m", decisions=2, answers=1, failures=1, cost_usd=0.5)],
             tiers=[rpc.TierStats(tier=1, decisions=2)],
             errors=[rpc.ErrorStats(reason="QUEUE_FULL", count=3)],
             classifier=rpc.ClassifierStats(weights="w", calibration="c", calibration_load_time=start),
+            deployments=[
+                rpc.DeploymentStats(lanes=[rpc.LaneStats(priority=pb.PRIORITY_BATCH, waiting=3, shed=5)]),
+            ],
+            answers=rpc.AnswerStats(judged=9, escalation_share=0.5, weak_alarm=True),
         )
     )
+    [deployment] = stats.deployments
+    assert (deployment.waiting, deployment.shed) == ({Priority.BATCH: 3}, {Priority.BATCH: 5})
+    assert (stats.answers.judged, stats.answers.escalation_share, stats.answers.weak_alarm) == (9, 0.5, True)
+    assert (stats.answers.takeovers, stats.answers.cache_hits) == (0, 0)
     assert stats.classifier is not None
     assert (stats.classifier.weights, stats.classifier.calibration) == ("w", "c")
     assert stats.classifier.calibration_load_time == stats.start_time
-    assert codec.decode_stats(rpc.GetStatsResponse()).classifier is None
+    assert _decode_fleet.decode_stats(rpc.GetStatsResponse()).classifier is None
     assert stats.start_time == datetime.fromtimestamp(1_700_000_000, UTC)
     assert (stats.decisions_by_tier, stats.errors_by_reason) == ({1: 2}, {"QUEUE_FULL": 3})
     assert (stats.models[0].decisions, stats.models[0].failures, stats.models[0].cost_usd) == (2, 1, 0.5)
@@ -437,7 +448,7 @@ def test_batch_puts_each_error_in_its_place() -> None:
         ],
         constitution_hash="h",
     )
-    first, second = codec.decode_batch(response)
+    first, second = _decode.decode_batch(response)
     assert (first.model, first.request_id, first.constitution_hash) == ("m", "1", "h")
     assert isinstance(second, InvalidArgumentError)
     assert second.request_id == "2"

@@ -3,9 +3,13 @@ import pickle
 
 import pytest
 
+from tierway.v1 import admin_service_pb2 as admin
+from tierway.v1 import router_service_pb2 as rpc
 from tierway.v1 import types_pb2 as pb
 from tierway_client import (
     AttemptOutcome,
+    BreakerSetting,
+    BreakerState,
     Complexity,
     FeatureKind,
     FinishReason,
@@ -25,6 +29,8 @@ OF_CONTRACT = {
     Complexity: (pb.Complexity, "COMPLEXITY_"),
     ReasonCode: (pb.ReasonCode, "REASON_CODE_"),
     FinishReason: (pb.FinishReason, "FINISH_REASON_"),
+    BreakerState: (rpc.BreakerState, "BREAKER_STATE_"),
+    BreakerSetting: (admin.BreakerSetting, "BREAKER_SETTING_"),
     AttemptOutcome: (pb.AttemptOutcome, "ATTEMPT_OUTCOME_"),
 }
 

@@ -5,13 +5,16 @@ import dataclasses
 import tierway_client
 
 PUBLIC_NAMES = [
+    "AdminClient",
     "Answer",
+    "AnswerStats",
     "Assessment",
     "AsyncClient",
     "AsyncStream",
     "Attempt",
     "AttemptFailed",
     "AttemptOutcome",
+    "BreakerSetting",
     "BreakerState",
     "BudgetExhaustedError",
     "BudgetStats",

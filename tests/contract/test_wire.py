@@ -53,7 +53,7 @@ def events() -> dict[str, Event]:
         "finished_thoughtful": Finished(
             Usage(300, 100, 50, reasoning_tokens=40),
             123_456_789,
-            Timings(0.000005, 0.25, 1.5),
+            Timings(0.000005, 0.25, 1.5, hold_s=0.125),
             FinishReason.TOOL_CALLS,
             attempts[1:],
             confidence=0.75,

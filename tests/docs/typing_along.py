@@ -78,6 +78,7 @@ class Reader:
             "NO_PROXY": "127.0.0.1",
             "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
             "TIERWAY_TARGET": self._address("grpc"),
+            "TIERWAY_ADMIN_TARGET": self._address("admin"),
         }
         process = await asyncio.create_subprocess_exec(
             *command, cwd=ROOT, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE

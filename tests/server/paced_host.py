@@ -1,6 +1,6 @@
 """An engine host of a process of its own whose engines count: `one two three ...`, a word every 4 ms, as many as tokens are asked for.
 
-A prompt that contains `die` is the engine's death.
+A prompt that contains `die` is the engine's death; one that contains `hang` is answered by one word, and nothing more.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ class PacedEngine:
         try:
             for number in range(1, generation.max_tokens):
                 yield Chunk(f"{number} ", 1)
+                if "hang" in generation.messages[-1].text:
+                    await asyncio.Event().wait()
                 await asyncio.sleep(_PAUSE_S)
             number = generation.max_tokens
             yield Chunk(f"{number}", 1, finish_reason=FinishReason.LENGTH, usage=Usage(5, 0, number))

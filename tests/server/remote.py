@@ -9,7 +9,7 @@ from typing import Any
 from tests.server.fleet import Document, five_tiers
 from tierway_server.backends.base import Backend, Chunk, Generation, Message, Role, Sampling
 from tierway_server.backends.remote_models import RemoteBackend, RemoteModels
-from tierway_server.config import parse, unavailable_reason
+from tierway_server.config import Secrets, parse, unavailable_reason
 from tierway_server.errors import TierwayError
 
 KEY = "sk-hunter2-0123456789"
@@ -48,8 +48,9 @@ def remote_fleet(base_url: str, *, deployment: Mapping[str, Any] | None = None, 
 async def remote_backend(document: Document) -> AsyncIterator[RemoteBackend]:
     """The backend of the only deployment of `document`."""
     config = parse(document)
-    reasons = [unavailable_reason(config, deployment, ENVIRON) for _, deployment in config.deployments]
-    models = RemoteModels(config, reasons, ENVIRON)
+    secrets = Secrets.of(config, ENVIRON)
+    reasons = [unavailable_reason(config, deployment, ENVIRON, secrets) for _, deployment in config.deployments]
+    models = RemoteModels(config, reasons, ENVIRON, secrets)
     try:
         yield models.by_deployment[0]
     finally:

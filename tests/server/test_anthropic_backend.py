@@ -86,6 +86,13 @@ async def test_an_operator_s_parameters_are_added(provider):
     assert provider.asked[0].document["thinking"] == {"type": "adaptive"}
 
 
+async def test_an_operator_s_effort_does_not_take_the_caller_s_schema_away(provider):
+    document = fleet(provider, deployment={"parameters": {"output_config": {"effort": "low"}}})
+    async with remote_backend(document) as backend:
+        await answer(backend, asking(json_schema={"type": "object", "properties": {}}))
+    assert set(provider.asked[0].document["output_config"]) == {"effort", "format"}
+
+
 async def test_how_tokens_are_sampled_is_said_by_the_older_version_of_the_api(provider):
     async with remote_backend(fleet(provider, can=["sampling"])) as backend:
         await answer(backend, asking(sampling=Sampling(temperature=0.5)))

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -27,10 +28,13 @@ from tierway_server.backends.base import (
 )
 from tierway_server.backends.continuation import INSTRUCTION
 from tierway_server.backends.reading import MalformedError, ReportedError
-from tierway_server.errors import InvalidRequestError
+from tierway_server.errors import NotOfferedError
 
 QUESTION = Message(Role.USER, "Where is Paris?")
 WEATHER = Tool(name="weather", description="Tells the weather", parameters={"properties": {"city": {"type": "string"}}})
+DEEP = pytest.param(b'{"x": ' + b"[" * 20_000 + b"]" * 20_000 + b"}", id="deep")
+"""What nobody may take apart by recursion."""
+DEEP_ARGUMENTS = pytest.param('{"x": ' + "[" * 20_000 + "]" * 20_000 + "}", id="deep")
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 
 
@@ -97,10 +101,10 @@ class TestAsking:
             },
         ]
 
-    @pytest.mark.parametrize("arguments", ["{", "[1]", '"x"', '{"a": "\\ud800"}'])
+    @pytest.mark.parametrize("arguments", [DEEP_ARGUMENTS, "{", "[1]", '"x"', '{"a": "\\ud800"}'])
     def test_a_call_that_is_no_json_object_cannot_be_taken_back(self, arguments: str) -> None:
         call = Message(Role.ASSISTANT, "", tool_calls=(ToolCall("a", "weather", arguments),))
-        with pytest.raises(InvalidRequestError) as refused:
+        with pytest.raises(NotOfferedError) as refused:
             body(QUESTION, call)
         assert refused.value.field == "query.messages"
 
@@ -126,14 +130,32 @@ class TestAsking:
         }
 
     def test_sampling_has_its_own_names(self) -> None:
-        written = body(sampling=Sampling(temperature=0.5, top_p=0.9, top_k=40, stop=("\n\n", "END")))
-        assert written | {"temperature": 0.5, "top_p": 0.9, "top_k": 40, "stop_sequences": ["\n\n", "END"]} == written
+        written = body(sampling=Sampling(temperature=0.5, top_p=0.9, top_k=40, stop=("\n\n1", "END")))
+        assert written | {"temperature": 0.5, "top_p": 0.9, "top_k": 40, "stop_sequences": ["\n\n1", "END"]} == written
 
     @pytest.mark.parametrize("name", ["seed", "presence_penalty", "frequency_penalty", "top_logprobs"])
     def test_what_the_api_does_not_have_is_refused_by_name(self, name: str) -> None:
-        with pytest.raises(InvalidRequestError) as refused:
+        with pytest.raises(NotOfferedError) as refused:
             body(sampling=replace(Sampling(), **{name: 1}))
         assert refused.value.field == f"sampling.{name}"
+
+    def test_a_stop_of_white_space_alone_is_refused(self) -> None:
+        with pytest.raises(NotOfferedError) as refused:
+            body(sampling=Sampling(stop=("END", "\n\n")))
+        assert refused.value.field == "sampling.stop[1]"
+
+    def test_a_call_that_another_provider_named_has_a_name_that_this_one_takes(self) -> None:
+        foreign = ("functions.weather:0", "functions.weather:1", "toolu_1-a")
+        turns = body(
+            QUESTION,
+            Message(Role.ASSISTANT, "", tool_calls=tuple(ToolCall(each, "weather", "{}") for each in foreign)),
+            *(Message(Role.TOOL, "rain", tool_call_id=each) for each in foreign),
+        )["messages"]
+        called = [block["id"] for block in turns[1]["content"]]
+        assert called == [block["tool_use_id"] for block in turns[2]["content"]]
+        assert len(set(called)) == 3
+        assert all(re.fullmatch("[a-zA-Z0-9_-]+", each) for each in called)
+        assert called[2] == "toolu_1-a"
 
     def test_no_penalty_is_none_and_only_sampling_takes_the_older_version(self) -> None:
         it = asked(
@@ -176,7 +198,7 @@ class TestAsking:
         assert it.is_json_by_tool
         assert it.body["tools"][0]["input_schema"] == {"type": "object"}
         assert it.body["tool_choice"]["name"] == JSON_TOOL
-        with pytest.raises(InvalidRequestError):
+        with pytest.raises(NotOfferedError):
             body(json_schema={}, tools=Tools(tools=(WEATHER,)))
 
     def test_a_schema_and_tools_go_together(self) -> None:
@@ -278,6 +300,26 @@ class TestReading:
         it = read(began(0, type="text", text="In"), more(0, type="text_delta", text=" France"))
         assert it.usage == Usage(9, 0, 2)
 
+    def test_what_nobody_can_have_counted_is_not_believed(self) -> None:
+        it = read(
+            started(input_tokens=-5, cache_read_input_tokens=-1),
+            began(0, type="text", text="In"),
+            ended("end_turn", output_tokens=-2, output_tokens_details={"thinking_tokens": None}),
+        )
+        assert it.usage == Usage(9, 0, 1)
+
+    def test_far_more_than_was_asked_for_is_its_length(self) -> None:
+        reply = Reply(9, 1)
+        for _ in range(100):
+            reply.take(json.dumps(more(0, type="text_delta", text="!")).encode())
+        assert (reply.finish_reason, reply.is_done) == (FinishReason.LENGTH, True)
+
+    def test_what_a_cut_answer_had_written_is_more_than_was_told_at_its_beginning(self) -> None:
+        reply = Reply(9, 1)
+        for event in (started(input_tokens=5, output_tokens=1), *[more(0, type="text_delta", text="!")] * 100):
+            reply.take(json.dumps(event).encode())
+        assert reply.last_chunk().usage == Usage(5, 0, 100)
+
     @pytest.mark.parametrize(
         ("stop_reason", "finish_reason"),
         [
@@ -314,6 +356,15 @@ class TestReading:
         assert it.text == "I look"
         assert it.tool_calls == (ToolCall("a", "weather", '{"city": "São Paulo"}'), ToolCall("b", "now", "{}"))
 
+    def test_a_call_that_comes_whole_at_its_beginning_keeps_its_arguments(self) -> None:
+        it = read(
+            began(0, type="tool_use", id="a", name="weather", input={"city": "Paris"}),
+            began(1, type="tool_use", id="b", name="weather", input={"city": "Rome"}),
+            more(1, type="input_json_delta", partial_json='{"city": "Oslo"}'),
+            began(2, type="tool_use", id="c", name="now", input=None),
+        )
+        assert [json.loads(call.arguments) for call in it.tool_calls] == [{"city": "Paris"}, {"city": "Oslo"}, {}]
+
     def test_the_tool_that_stands_for_any_json_object_is_the_answer_itself(self) -> None:
         it = read(
             began(0, type="text", text="Here it is"),
@@ -325,6 +376,11 @@ class TestReading:
         )
         assert (it.text, it.tool_calls, it.finish_reason) == ('{"city": "Paris"}', (), FinishReason.STOP)
 
+    def test_the_tool_that_stands_for_any_json_object_may_be_called_with_an_empty_one(self) -> None:
+        called = began(0, type="tool_use", id="a", name=JSON_TOOL, input={})
+        it = read(called, more(0, type="input_json_delta", partial_json=""), ended("tool_use"), is_json_by_tool=True)
+        assert (it.text, it.tool_calls, it.finish_reason) == ("{}", (), FinishReason.STOP)
+
     @pytest.mark.parametrize(
         ("pieces", "rest"),
         [((" \n", "next"), "next"), ((" ", "\n\nnext"), "\nnext"), (("next",), "next"), (("\n next",), "\n next")],
@@ -333,7 +389,10 @@ class TestReading:
         deltas = (more(0, type="text_delta", text=piece) for piece in pieces)
         assert read(*deltas, white_space=" \n").text == rest
 
-    @pytest.mark.parametrize("payload", [b"", b"{", b"[]", b'{"type": 1}', b'{"type": "message_start", "message": 7}'])
+    @pytest.mark.parametrize(
+        "payload",
+        [b"", b"{", b"[]", b'{"type": 1}', b'{"type": "message_start", "message": 7}', DEEP],
+    )
     def test_what_is_no_event_is_told(self, payload: bytes) -> None:
         with pytest.raises(MalformedError):
             Reply(9, 64).take(payload)

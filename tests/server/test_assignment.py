@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from tests.server.fleet import five_tiers
-from tierway_server.config import default_path, load, parse
+from tierway_server.config import VaultAnswer, default_path, load, parse
 from tierway_server.workers.assignment import Assignment
 
 FILES = sorted(default_path().parent.glob("*.yaml"))
@@ -39,6 +39,13 @@ def test_grants_arrive_as_they_were() -> None:
     }
     config = parse(document)
     assert told(config).configuration() == config
+
+
+def test_what_vault_answered_arrives_and_is_not_shown() -> None:
+    vault = {"vault:kv/a#key": VaultAnswer(secret="hunter2"), "vault:kv/b#key": VaultAnswer(complaint="Vault fails")}
+    assignment = Assignment(config={}, supervisor_pid=1, socket="none", vault=vault)
+    assert msgspec.json.decode(assignment.encode(), type=Assignment) == assignment
+    assert "hunter2" not in repr(assignment)
 
 
 def test_one_whose_supervisor_has_ended_does_not_begin() -> None:

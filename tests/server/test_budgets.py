@@ -12,7 +12,9 @@ from tests.server.granting import budget_of, granting, of, picousd
 from tests.server.refusal import refused
 from tests.server.running import until
 from tests.server.scrape import scrape, value
+from tests.server.walking import Walking, finished
 from tierway.v1 import types_pb2 as pb
+from tierway_server.backends.base import Chunk, FinishReason, Usage
 from tierway_server.errors import EngineLostError
 from tierway_server.telemetry import semconv
 
@@ -151,6 +153,27 @@ async def test_what_one_budget_held_goes_back_when_another_refuses(serve: Serve)
     assert (refusal.reason, refusal.info.metadata["budget"]) == ("BUDGET_EXHAUSTED", "crawling")
     pool = await budget_of(server, "pool")
     assert (pool.spent_usd, pool.reserved_usd) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "usage", [Usage(-50, -9, -3), Usage(10**18, 10**17, 10**18), Usage(5, 10**18, 5, 10**18)], ids=str
+)
+async def test_what_a_provider_garbles_of_its_account_neither_pays_back_nor_keeps_anything_reserved(
+    usage: Usage,
+) -> None:
+    document = paying(PLENTY)
+    document["budgets"] |= {"crawling": {"limit_usd": 1}}  # type: ignore[operator]
+    document["routing"] |= {"agent_budgets": {"crawler": "crawling"}}  # type: ignore[operator]
+    walking = Walking(document)
+    walking.engines["nano"].script(Chunk("Paris.", 1, (), FinishReason.STOP, usage))
+    job = walking.job(asked={"tenant": "acme", "agent": "crawler"})
+    end = finished(await walking.events(job))
+    assert walking.is_idle
+    assert len(job.decision.budgets) == 2
+    assert [walking.state.spent_picousd(budget, 0) for budget in job.decision.budgets] == [end.cost_picousd] * 2
+    assert end.cost_picousd >= 0
+    assert 0 <= end.usage.cached_input_tokens <= end.usage.input_tokens
+    assert 0 <= end.usage.reasoning_tokens <= end.usage.output_tokens
 
 
 async def test_the_gauges_tell_what_is_left(serve: Serve) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
@@ -16,7 +17,7 @@ from tests.server.running import serving, until
 from tests.server.walking import finished, text_of, tried
 from tierway.v1 import types_pb2 as pb
 from tierway_core import Request
-from tierway_server.backends.base import Chunk, Sampling, TokenLogprob, Tool, ToolCall, Tools
+from tierway_server.backends.base import Chunk, FinishReason, Sampling, TokenLogprob, Tool, ToolCall, Tools, Usage
 from tierway_server.errors import EngineLostError, StreamBrokenError
 from tierway_server.flow.escalation import REQUEST_FIELDS
 from tierway_server.flow.events import Delta, Outcome, Started
@@ -292,6 +293,53 @@ async def test_the_first_answer_is_shown_after_all_where_the_second_fails(stream
     end = finished(events)
     assert end.cost_picousd == sum(attempt.cost_picousd for attempt in end.attempts)
     assert fleet.is_idle
+
+
+async def test_the_first_answer_never_follows_on_text_of_the_second() -> None:
+    fleet = layered()
+    for _ in range(2):
+        fleet.engines["fast"].script(*WEAK)
+    # The end may be the beginning of a stop text, and waits; the rest is shown, its tokens are counted with the end.
+    fleet.engines["balanced"].script(Chunk("the E", 1), StreamBrokenError("cut"))
+    with pytest.raises(StreamBrokenError):
+        await fleet.events(fleet.job(asked=FAST, streams=True, sampling=Sampling(stop=("END",))))
+    assert fleet.is_idle
+
+
+async def test_the_first_answer_that_is_asked_for_anew_may_cost_what_is_left() -> None:
+    fleet = layered()
+    for _ in range(2):
+        fleet.engines["fast"].script(*WEAK)
+    fleet.engines["balanced"].script(EngineLostError("gone"))
+    ceiling_picousd = 10**12
+    end = finished(await fleet.events(fleet.job(asked=FAST, streams=True, max_cost_picousd=ceiling_picousd)))
+    ceilings = [generation.cost_ceiling for generation in fleet.engines["fast"].started]
+    assert [ceiling and ceiling.max_picousd for ceiling in ceilings] == [
+        ceiling_picousd,
+        ceiling_picousd - end.attempts[0].cost_picousd,
+    ]
+
+
+async def test_the_first_answer_that_is_shown_after_all_took_as_long_as_all_of_it() -> None:
+    fleet, gate = layered(), asyncio.Event()
+    fleet.engines["fast"].script(*WEAK)
+    fleet.engines["balanced"].script(gate, EngineLostError("gone"))
+    job = fleet.job(asked=FAST)
+    answer = asyncio.create_task(fleet.events(job))
+    await until(lambda: bool(fleet.engines["balanced"].running))
+    asked_again_s = time.perf_counter()
+    gate.set()
+    assert job.arrived_s + finished(await answer).timings.total_s >= asked_again_s
+
+
+@pytest.mark.parametrize("streams", [True, False])
+async def test_what_a_filter_ended_is_not_asked_of_another(streams: bool) -> None:
+    fleet = layered()
+    fleet.engines["fast"].script(Chunk("", 1), Chunk("", 0, (), FinishReason.CONTENT_FILTER, Usage(11, 0, 1)))
+    events = await fleet.events(fleet.job(asked=FAST, streams=streams))
+    assert outcomes(events) == [("fast", Outcome.ANSWERED)]
+    assert finished(events).finish_reason is FinishReason.CONTENT_FILTER
+    assert finished(events).confidence is None
 
 
 async def test_what_breaks_off_after_the_second_began_is_told_as_ever() -> None:

@@ -25,6 +25,13 @@ RESPONSES = [
         body("the request exceeds the available context size", type="exceed_context_size_error", code=400),
         "CONTEXT_TOO_LONG",
     ),
+    (
+        400,
+        body(
+            "input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000", type="invalid_request_error"
+        ),
+        "CONTEXT_TOO_LONG",
+    ),
     (413, body("prompt is too long: 300000 tokens > 200000 maximum", type="x"), "CONTEXT_TOO_LONG"),
     (413, body("Request too large", type="tokens", code="rate_limit_exceeded"), "PROVIDER_OVERLOADED"),
     (413, b"<html>Request Entity Too Large</html>", "PROVIDER_REJECTED"),
@@ -76,6 +83,7 @@ RESPONSES = [
     (400, b"7", "PROVIDER_REJECTED"),
     (400, b'{"error": {"message": 7, "code": {}, "type": []}}', "PROVIDER_REJECTED"),
     (500, b"\xff\xfe", "PROVIDER_FAILED"),
+    pytest.param(500, b"[" * 20_000 + b"]" * 20_000, "PROVIDER_FAILED", id="deep"),
 ]
 
 REPORTS = [
@@ -142,19 +150,16 @@ def test_a_wait_that_the_provider_asks_for_is_told() -> None:
     assert failures.of_response("groq", 401, {"retry-after": "7"}, b"").retry_after_s is None
 
 
-def test_a_quota_of_the_minute_is_a_rate_limit_and_tells_when_in_its_details() -> None:
-    details = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "36s"}]
-    told = {
-        "message": "You exceeded your current quota",
-        "code": 429,
-        "status": "RESOURCE_EXHAUSTED",
-        "details": details,
-    }
-    for failure in (
-        failures.of_response("google", 429, {}, json.dumps({"error": told}).encode()),
-        failures.of_report("google", told),
-    ):
-        assert (failure.reason, failure.retry_after_s) == ("PROVIDER_OVERLOADED", 36.0)
+def test_a_limit_by_the_minute_that_google_calls_a_quota_is_waited_for() -> None:
+    quota = {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [{"quotaId": "PerMinute"}]}
+    delay = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "26.5s"}
+    told: dict[str, object] = {"code": 429, "status": "RESOURCE_EXHAUSTED", "details": [quota, delay]}
+    failure = failures.of_response("google", 429, {}, body("You exceeded your current quota.", **told))
+    assert (failure.reason, failure.retry_after_s) == ("PROVIDER_OVERLOADED", 26.5)
+    assert failures.of_report("google", told).retry_after_s == 26.5
+    del told["details"]
+    failure = failures.of_response("google", 429, {}, body("You exceeded your current quota.", **told))
+    assert failure.reason == "PROVIDER_QUOTA"
 
 
 def test_a_key_that_is_rejected_is_no_fault_of_the_caller() -> None:

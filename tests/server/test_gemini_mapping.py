@@ -26,9 +26,12 @@ from tierway_server.backends.continuation import INSTRUCTION
 from tierway_server.backends.gemini_reply import GeminiReply
 from tierway_server.backends.gemini_request import request_body
 from tierway_server.backends.reading import MalformedError, ReportedError
-from tierway_server.errors import InvalidRequestError
+from tierway_server.errors import NotOfferedError
 
 WEATHER = Tool(name="weather", description="Tells it", parameters={"properties": {"city": {"type": "string"}}})
+DEEP = pytest.param(b'{"x": ' + b"[" * 20_000 + b"]" * 20_000 + b"}", id="deep")
+"""What nobody may take apart by recursion."""
+DEEP_ARGUMENTS = pytest.param('{"x": ' + "[" * 20_000 + "]" * 20_000 + "}", id="deep")
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}}
 
 
@@ -90,13 +93,13 @@ class TestAsking:
         [call] = body(called, model=model)["contents"][0]["parts"]
         assert ("thoughtSignature" in call) is is_signed
 
-    @pytest.mark.parametrize("arguments", ["{", "[1]"])
+    @pytest.mark.parametrize("arguments", [DEEP_ARGUMENTS, "{", "[1]"])
     def test_a_call_that_is_no_json_object_cannot_be_taken_back(self, arguments: str) -> None:
-        with pytest.raises(InvalidRequestError):
+        with pytest.raises(NotOfferedError):
             body(Message(Role.ASSISTANT, "", tool_calls=(ToolCall("a", "weather", arguments),)))
 
     def test_an_image_by_its_address_is_refused(self) -> None:
-        with pytest.raises(InvalidRequestError):
+        with pytest.raises(NotOfferedError):
             body(Message(Role.USER, "", (Image(uri="https://example.org/a.jpg"),)))
 
     @pytest.mark.parametrize(
@@ -138,6 +141,9 @@ class TestAsking:
             "responseLogprobs": True,
             "logprobs": 3,
         }
+
+    def test_a_seed_has_no_more_bits_than_the_api_takes(self) -> None:
+        assert body(sampling=Sampling(seed=2**63 - 1))["generationConfig"]["seed"] == 2**31 - 1
 
     def test_a_schema_is_a_format_and_a_continuation_is_asked_for_in_words(self) -> None:
         config = body(json_schema=SCHEMA)["generationConfig"]
@@ -193,14 +199,26 @@ class TestReading:
     def test_what_a_service_does_not_tell_is_estimated(self) -> None:
         assert read(part(text="In")).usage == Usage(7, 0, 1)
 
-    @pytest.mark.parametrize("payload", [b"", b"{", b"[]", b'{"candidates": 7}'])
+    def test_what_nobody_can_have_counted_is_not_believed(self) -> None:
+        told = {"promptTokenCount": -9, "candidatesTokenCount": 3}
+        assert read(part(text="In"), {"usageMetadata": told}).usage == Usage(7, 0, 1)
+        told = {"promptTokenCount": 9, "candidatesTokenCount": -3, "thoughtsTokenCount": -1}
+        assert read(part(text="In"), {"usageMetadata": told}).usage == Usage(9, 0, 0)
+
+    def test_far_more_than_was_asked_for_is_its_length(self) -> None:
+        reply = GeminiReply(7, 1)
+        for _ in range(100):
+            reply.take(json.dumps(part(text="!")).encode())
+        assert (reply.finish_reason, reply.is_done) == (FinishReason.LENGTH, True)
+
+    @pytest.mark.parametrize("payload", [b"", b"{", b"[]", b'{"candidates": 7}', DEEP])
     def test_what_is_no_event_is_told(self, payload: bytes) -> None:
         with pytest.raises(MalformedError):
             GeminiReply(7, 64).take(payload)
 
     @pytest.mark.parametrize(
         "told",
-        [end("MALFORMED_FUNCTION_CALL"), blocked(), {"error": {"code": 503}}],
+        [end("MALFORMED_FUNCTION_CALL"), end("MALFORMED_RESPONSE"), blocked(), {"error": {"code": 503}}],
     )
     def test_what_is_no_answer_is_told_for_classification(self, told: dict[str, Any]) -> None:
         with pytest.raises(ReportedError):

@@ -10,8 +10,8 @@ from tests.server.fleet import five_tiers
 from tests.server.granting import HOUR_S, at_once
 from tests.server.running import until
 from tests.server.walking import Walking, finished, text_of, tried
-from tierway_server.backends.base import Tool, Tools
-from tierway_server.errors import EngineLostError, ProviderFailedError, StreamBrokenError
+from tierway_server.backends.base import Chunk, Generation, Tool, Tools
+from tierway_server.errors import ContentBlockedError, EngineLostError, ProviderFailedError, StreamBrokenError
 from tierway_server.flow.events import Delta, Event, Outcome, Started
 from tierway_server.flow.first_token_times import FirstTokenTimes
 from tierway_server.flow.job import Job
@@ -88,6 +88,27 @@ class TestWhoIsFirst:
         assert walking.state.spent_picousd(0, 0) - before_picousd == end.cost_picousd
         assert end.usage.input_tokens > job.decision.input_tokens
 
+    async def test_the_one_that_is_outrun_holds_nobody_up_by_how_long_it_takes_to_end(self) -> None:
+        walking = await hedging()
+        gate = asyncio.Event()
+
+        async def slow_to_end(generation: Generation) -> AsyncGenerator[Chunk, None]:
+            try:
+                await asyncio.Event().wait()
+                yield Chunk("never", 1)
+            finally:
+                await gate.wait()
+
+        walking.engines["nano"].generate = slow_to_end  # type: ignore[method-assign]
+        events = walking.answerer.answer(walking.job())
+        async with asyncio.timeout(10):
+            came = [await anext(events) for _ in range(3)]
+        assert text_of(came) == "Paris"
+        gate.set()
+        rest = [event async for event in events]
+        assert outcomes(rest) == [("nano", OUTRUN), ("fast", ANSWERED)]
+        assert walking.is_idle
+
 
 class TestFailures:
     async def test_of_the_first_leave_the_answer_to_the_second(self) -> None:
@@ -139,6 +160,62 @@ class TestFailures:
         events = await answer
         assert text_of(events) == "Paris."
         assert outcomes(events) == [("fast", OUTRUN), ("nano", BROKE_OFF), ("fast", ANSWERED)]
+
+    async def test_of_the_second_at_the_moment_in_which_the_first_begins_are_told_as_such_and_cost_nothing(
+        self,
+    ) -> None:
+        walking = await hedging()
+        before_picousd = walking.state.spent_picousd(0, 0)
+        gate = asyncio.Event()
+        walking.engines["nano"].script(gate, "nano's")
+        walking.engines["fast"].script(gate, ProviderFailedError("down"))
+        answer = asyncio.create_task(walking.events(walking.job()))
+        await begun(walking, "nano", "fast")
+        gate.set()
+        events = await answer
+        assert outcomes(events) == [("fast", FELL_BACK), ("nano", ANSWERED)]
+        assert finished(events).attempts[0].cost_picousd == 0
+        assert walking.state.spent_picousd(0, 0) - before_picousd == finished(events).cost_picousd
+        assert walking.is_idle
+
+    async def test_that_nobody_should_go_around_end_it_although_the_second_is_at_work(self) -> None:
+        walking = await hedging()
+        gate = asyncio.Event()
+        walking.engines["nano"].script(gate, ContentBlockedError("no"))
+        walking.engines["fast"].script(asyncio.Event(), "never")
+        answer = asyncio.create_task(walking.events(walking.job()))
+        await begun(walking, "nano", "fast")
+        gate.set()
+        with pytest.raises(ContentBlockedError):
+            await answer
+        assert walking.is_idle
+
+    async def test_that_nobody_should_go_around_end_it_when_the_first_fails_too(self) -> None:
+        walking = await hedging()
+        gate = asyncio.Event()
+        walking.engines["nano"].script(gate, EngineLostError("gone"))
+        walking.engines["fast"].script(ContentBlockedError("no"))
+        answer = asyncio.create_task(walking.events(walking.job()))
+        await until(lambda: bool(walking.engines["fast"].closed))
+        gate.set()
+        with pytest.raises(ContentBlockedError):
+            await answer
+        assert not walking.engines["balanced"].started
+        assert walking.is_idle
+
+
+async def test_the_time_that_a_rival_had_is_no_measure_of_it() -> None:
+    walking = await hedging()
+    for _ in range(ENOUGH):
+        gate = asyncio.Event()
+        walking.engines["nano"].script(gate, "nano's")
+        walking.engines["fast"].script(asyncio.Event(), "never")
+        answer = asyncio.create_task(walking.events(walking.job()))
+        await begun(walking, "nano", "fast")
+        gate.set()
+        await answer
+    assert walking.hedges.patience_s(walking.job(), 0) is not None
+    assert walking.hedges.patience_s(walking.job(), 1) is None
 
 
 async def alone(walking: Walking, job: Job) -> None:

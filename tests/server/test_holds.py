@@ -34,6 +34,7 @@ class Always:
 
     capacity = 2
     availability = Availability(True)
+    idle_timeout_s = None
     will_return = False
 
     def watch(self, changed: Callable[[Availability], None]) -> None:
@@ -80,6 +81,7 @@ class Fleet:
             budgets,
             Prefixes(),
             self.holds,
+            metrics,
             now_ns=lambda: self.now_ns,
         )
         router = Router(self.table, self.state)

@@ -129,7 +129,15 @@ async def test_a_try_that_finds_no_room_gives_all_else_back(serve: Serve) -> Non
     limits = Limits(process.table, process.state, process.metrics)
     budgets = Budgets(process.table, process.state, process.metrics)
     admission = Admission(
-        process.table, process.state, process.deployments, process.queues, limits, budgets, Prefixes(), process.holds
+        process.table,
+        process.state,
+        process.deployments,
+        process.queues,
+        limits,
+        budgets,
+        Prefixes(),
+        process.holds,
+        process.metrics,
     )
     decision = process._decider.decide(Request(TRIVIAL, tenant="acme"))
     limits.take([0])

@@ -57,7 +57,7 @@ class Hop:
         self.name = name
         self.launcher = ScriptedLauncher()
         [self.supervised] = supervised_engines(parse(only(five_tiers(), "nano")), [""], self.launcher).all
-        self.remote = RemoteEngine("nano", name, capacity=CAPACITY)
+        self.remote = RemoteEngine("nano", name, capacity=CAPACITY, idle_timeout_s=60.0)
         self._tasks: list[asyncio.Task[None]] = []
         self._listener = self.new_listener()
 
@@ -302,7 +302,9 @@ class TestGarbage:
         listener.bind(f"\0{name}")
         server = await asyncio.start_unix_server(garble, sock=listener)
         with pytest.raises(EngineLostError):
-            async with aclosing(RemoteEngine("nano", name, capacity=1).generate(GENERATION)) as chunks:
+            async with aclosing(
+                RemoteEngine("nano", name, capacity=1, idle_timeout_s=60.0).generate(GENERATION)
+            ) as chunks:
                 await anext(chunks)
         server.close()
 
@@ -321,4 +323,4 @@ async def test_a_name_is_taken_by_one_host_only(hop: Hop) -> None:
 
 async def test_an_engine_that_the_host_has_not_is_not_ready(hop: Hop) -> None:
     with pytest.raises(NotReadyError):
-        await anext(RemoteEngine("other", hop.name, capacity=1).generate(GENERATION))
+        await anext(RemoteEngine("other", hop.name, capacity=1, idle_timeout_s=60.0).generate(GENERATION))

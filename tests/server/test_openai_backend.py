@@ -240,6 +240,16 @@ async def test_an_answer_that_has_ended_does_not_wait_for_an_account_that_does_n
     assert (text_of(chunks), chunks[-1].finish_reason) == ("Paris it is.", FinishReason.STOP)
 
 
+async def test_an_answer_that_has_ended_does_not_wait_for_it_though_the_connection_is_kept_alive(
+    backend, provider, monkeypatch
+):
+    monkeypatch.setattr("tierway_server.backends.http_backend._ACCOUNT_S", 0.05)
+    kept_alive = itertools.cycle((b": keep-alive\n\n", 0.005))
+    provider.answer = lambda _: Reply(steps=itertools.chain(EVENTS[:-2], kept_alive))
+    assert (await answer(backend))[-1].finish_reason is FinishReason.STOP
+    await until(lambda: provider.hung_up == 1)
+
+
 async def test_usage_that_is_not_told_is_estimated(backend, provider):
     provider.answer = always(*EVENTS[:-2], openai.DONE)
     usage = (await answer(backend, asking("Where is it? " * 10)))[-1].usage
@@ -312,9 +322,27 @@ async def test_azure_has_its_deployment_in_the_address_and_its_own_key(provider)
     assert "authorization" not in asked.headers
 
 
+async def test_what_a_deployment_states_as_null_is_not_asked_for(provider):
+    fleet = remote_fleet(f"{provider.base_url}/v1", deployment={"parameters": {"stream_options": None}})
+    async with remote_backend(fleet) as backend:
+        await answer(backend)
+    assert "stream_options" not in provider.asked[0].document
+
+
+async def test_what_a_deployment_states_stands_beside_what_its_kind_does(provider):
+    stated = {"provider": {"order": ["a"]}, "reasoning_effort": "low"}
+    fleet = remote_fleet(f"{provider.base_url}/v1", kind="openrouter", deployment={"parameters": stated})
+    async with remote_backend(fleet) as backend:
+        await answer(backend)
+    asked = provider.asked[0].document
+    assert asked["provider"] == {"require_parameters": True, "order": ["a"]}
+    assert asked["reasoning_effort"] == "low"
+
+
 async def test_the_environment_of_the_sdk_says_nothing(provider, monkeypatch):
     for name in ("OPENAI_API_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_BASE_URL"):
         monkeypatch.setenv(name, "http://elsewhere.invalid")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "x-secret: elsewhere\nauthorization: elsewhere")
     async with remote_backend(remote_fleet(f"{provider.base_url}/v1")) as backend:
         await answer(backend)
     [asked] = provider.asked
@@ -329,14 +357,20 @@ async def test_without_a_key_none_is_sent(provider):
 
 async def test_an_exhausted_limit_is_told(provider):
     from tierway_server.backends.remote_models import RemoteModels
-    from tierway_server.config import parse
+    from tierway_server.config import Secrets, parse
 
     told = []
     provider.answer = lambda _: Reply(
         steps=EVENTS, headers=(("x-ratelimit-remaining-requests", "0"), ("x-ratelimit-reset-requests", "1m30s"))
     )
     config = parse(remote_fleet(f"{provider.base_url}/v1"))
-    models = RemoteModels(config, [""], {"UPSTREAM_KEY": KEY}, held=lambda name, seconds: told.append((name, seconds)))
+    models = RemoteModels(
+        config,
+        [""],
+        {"UPSTREAM_KEY": KEY},
+        Secrets({"UPSTREAM_KEY": KEY}, {}),
+        held=lambda name, seconds: told.append((name, seconds)),
+    )
     assert text_of(await answer(models.by_deployment[0])) == "Paris it is."
     await models.aclose()
     assert told == [("upstream", 90.0)]

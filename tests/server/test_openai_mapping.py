@@ -27,16 +27,19 @@ from tierway_server.backends.base import (
 )
 from tierway_server.backends.openai_answer import Answer
 from tierway_server.backends.openai_dialects import DIALECTS, dialect_of
-from tierway_server.backends.openai_request import keeps_strict_rules, request_body
+from tierway_server.backends.openai_request import request_body
 from tierway_server.backends.reading import MalformedError, ReportedError
 from tierway_server.backends.remote_models import CONSTRUCT
+from tierway_server.backends.strict_schema import keeps_strict_rules
 from tierway_server.config import PREFILL, FeatureName
 from tierway_server.config.provider_kinds import BASE_URLS, LACKS, KindName
-from tierway_server.errors import CostCeilingError, InvalidRequestError
+from tierway_server.errors import CostCeilingError, NotOfferedError
 
 PNG = Image(data=b"\x89PNG", mime_type="image/png")
 LINKED = Image(uri="https://example.org/cat.png")
 WEATHER = Tool(name="weather", description="Tells it.", parameters={"type": "object", "properties": {}})
+DEEP = pytest.param(b'{"x": ' + b"[" * 20_000 + b"]" * 20_000 + b"}", id="deep")
+"""What nobody may take apart by recursion."""
 OPEN_SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}}
 CLOSED_SCHEMA = {**OPEN_SCHEMA, "required": ["city"], "additionalProperties": False}
 
@@ -118,7 +121,7 @@ def test_the_least_request():
 @pytest.mark.parametrize("feature", sorted(NEEDING))
 def test_what_a_kind_lacks_is_refused_and_all_else_is_asked_for(kind, feature):
     if feature in LACKS[kind]:
-        with pytest.raises(InvalidRequestError):
+        with pytest.raises(NotOfferedError):
             body_of(kind, **NEEDING[feature])
     else:
         body = body_of(kind, **NEEDING[feature])
@@ -127,7 +130,7 @@ def test_what_a_kind_lacks_is_refused_and_all_else_is_asked_for(kind, feature):
 
 @pytest.mark.parametrize("feature", sorted(NEEDING))
 def test_each_feature_is_refused_where_it_lacks(feature):
-    with pytest.raises(InvalidRequestError):
+    with pytest.raises(NotOfferedError):
         body_of(lacks=frozenset({feature}), **NEEDING[feature])
 
 
@@ -147,6 +150,18 @@ def test_each_feature_is_refused_where_it_lacks(feature):
 )
 def test_the_length_has_its_name(kind, name):
     assert {key: value for key, value in body_of(kind).items() if key.startswith("max_")} == {name: 64}
+
+
+@pytest.mark.parametrize("kind", sorted(DIALECTS))
+def test_no_penalty_is_taken_by_all_for_it_is_what_they_have_anyway(kind):
+    body = body_of(kind, sampling=Sampling(presence_penalty=0.0, frequency_penalty=0.0))
+    stated = {"presence_penalty", "frequency_penalty"} & set(body)
+    assert len(stated) == (0 if "penalties" in LACKS[kind] else 2)
+
+
+def test_what_must_not_be_called_is_not_offered_where_that_cannot_be_said():
+    body = body_of("ollama", tools=Tools(tools=(WEATHER,), mode=ToolMode.NONE))
+    assert {"tools", "tool_choice"}.isdisjoint(body)
 
 
 def test_something_compatible_elsewhere_knows_the_older_name_of_the_length():
@@ -210,6 +225,7 @@ def test_how_free_the_model_is_to_call(tools, choice):
     [
         ("openai", CLOSED_SCHEMA, True),
         ("openai", OPEN_SCHEMA, False),
+        ("openai", {"type": "array", "items": CLOSED_SCHEMA}, False),  # strict is only who begins with an object
         ("llamacpp", CLOSED_SCHEMA, None),
         ("vllm", OPEN_SCHEMA, None),
     ],
@@ -231,6 +247,13 @@ def test_a_schema_is_held_to_as_strictly_as_the_service_can(kind, schema, strict
         ({"anyOf": [CLOSED_SCHEMA, OPEN_SCHEMA]}, False),
         ({**CLOSED_SCHEMA, "required": []}, False),
         ({"type": "object", "additionalProperties": False}, True),
+        ({**CLOSED_SCHEMA, "required": [["city"]]}, False),
+        ({**CLOSED_SCHEMA, "properties": {"city": {"oneOf": [{"type": "string"}]}}}, False),
+        ({**CLOSED_SCHEMA, "properties": {"city": {"type": "string", "default": "Paris"}}}, False),
+        ({**CLOSED_SCHEMA, "$defs": {"not": CLOSED_SCHEMA}}, True),
+        ({**CLOSED_SCHEMA, "properties": {"contains": {"type": "string"}}, "required": ["contains"]}, True),
+        ({**CLOSED_SCHEMA, "properties": {"properties": CLOSED_SCHEMA}, "required": ["properties"]}, True),
+        ({**CLOSED_SCHEMA, "properties": {"city": {"enum": [{"type": "object"}]}}}, True),
     ],
 )
 def test_the_rules_of_strict_schemas(schema, is_strict):
@@ -252,7 +275,7 @@ def event(delta: dict[str, Any] | None = None, **choice: Any) -> bytes:
 
 def read(*payloads: bytes):
     """The answer that events come to: its text, and its last chunk."""
-    answer = Answer(input_tokens=5, max_tokens=1_000)
+    answer = Answer(input_tokens=5, max_tokens=1_000, alternatives=20)
     text = ""
     for payload in payloads:
         answer.take(payload)
@@ -271,13 +294,29 @@ def read(*payloads: bytes):
         ("tool_calls", FinishReason.TOOL_CALLS),
         ("function_call", FinishReason.TOOL_CALLS),
         ("repetition", FinishReason.LENGTH),
+        ("eos", FinishReason.STOP),
+        ("eos_token", FinishReason.STOP),
+        ("stop_sequence", FinishReason.STOP),
+        ("sensitive", FinishReason.CONTENT_FILTER),
+        ("SAFETY", FinishReason.CONTENT_FILTER),
+        ("content_filter: PROHIBITED_CONTENT", FinishReason.CONTENT_FILTER),
     ],
 )
 def test_finish_reasons(reason, expected):
     assert read(event(finish_reason=reason))[1].finish_reason is expected
 
 
-@pytest.mark.parametrize("reason", ["error", "insufficient_system_resource", "abort"])
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "error",
+        "insufficient_system_resource",
+        "abort",
+        "network_error",
+        "MALFORMED_FUNCTION_CALL",
+        "function_call_filter: UNEXPECTED_TOOL_CALL",
+    ],
+)
 def test_finish_reasons_of_answers_that_broke_off(reason):
     with pytest.raises(ReportedError):
         read(event(finish_reason=reason))
@@ -328,9 +367,19 @@ def test_a_refusal_is_text_that_was_filtered():
             id="DeepSeek",
         ),
         pytest.param(
+            {"usage": {"prompt_tokens": 9, "completion_tokens": 4, "cached_tokens": 7}}, Usage(9, 7, 4), id="Moonshot"
+        ),
+        pytest.param(
             {"x_groq": {"id": "1", "usage": {"prompt_tokens": 9, "completion_tokens": 4}}}, Usage(9, 0, 4), id="Groq"
         ),
         pytest.param({"usage": None}, Usage(5, 0, 1), id="nothing"),
+        pytest.param({"usage": {"prompt_tokens": -9, "completion_tokens": 4}}, Usage(5, 0, 1), id="less than nothing"),
+        pytest.param(
+            {"usage": {"prompt_tokens": 9, "completion_tokens": -4, "prompt_cache_hit_tokens": -7}},
+            Usage(9, 0, 0),
+            id="an answer of less than nothing",
+        ),
+        pytest.param({"usage": {"prompt_tokens": 10**15, "completion_tokens": 4}}, Usage(5, 0, 1), id="beyond belief"),
     ],
 )
 def test_usage(told, expected):
@@ -350,12 +399,32 @@ def test_log_probabilities():
         {"token": "Hi", "logprob": -0.1, "bytes": [72, 105], "top_logprobs": [{"token": "Hi", "logprob": -0.1}]},
         {"token": "\ud83d", "logprob": -2.0},
     ]
-    answer = Answer(5, 10)
+    answer = Answer(5, 10, alternatives=20)
     answer.take(event({"content": "Hi"}, logprobs={"content": tokens}))
     chunk = answer.chunk()
     assert chunk is not None
     assert chunk.logprobs == (TokenLogprob("Hi", -0.1, (("Hi", -0.1),)), TokenLogprob("\ufffd", -2.0, ()))
     assert chunk.token_count == 2
+
+
+def test_llama_cpp_tells_of_a_token_only_beside_an_alternative_which_nobody_asked_for():
+    body = body_of("llamacpp", sampling=Sampling(top_logprobs=0))
+    assert (body["logprobs"], body["top_logprobs"]) == (True, 1)
+    assert body_of("llamacpp", sampling=Sampling(top_logprobs=3))["top_logprobs"] == 3
+    assert body_of("vllm", sampling=Sampling(top_logprobs=0))["top_logprobs"] == 0
+    answer = Answer(5, 10, alternatives=0)
+    told = {"token": "Hi", "logprob": -0.1, "top_logprobs": [{"token": "Hi", "logprob": -0.1}]}
+    answer.take(event({"content": "Hi"}, logprobs={"content": [told]}))
+    assert answer.last_chunk().logprobs == (TokenLogprob("Hi", -0.1, ()),)
+
+
+def test_a_token_without_text_has_its_log_probability():
+    answer = Answer(5, 10, alternatives=20)
+    answer.take(event({"content": ""}, logprobs={"content": [{"token": "\ud83d", "logprob": -2.0}]}))
+    answer.take(event({"content": "\U0001f600"}, logprobs={"content": [{"token": "\ude00", "logprob": -0.5}]}))
+    last = answer.last_chunk()
+    assert [each.logprob for each in last.logprobs] == [-2.0, -0.5]
+    assert (last.text, last.token_count) == ("\U0001f600", 2)
 
 
 def call(**part: Any) -> bytes:
@@ -393,6 +462,30 @@ def test_calls_without_an_id_get_one_each():
     assert all(each.startswith("call_") for each in ids)
 
 
+def test_calls_that_all_have_the_same_index_are_several():
+    parts = [
+        call(index=0, id="a", function={"name": "f", "arguments": '{"x": 1}'}),
+        call(index=0, id="b", function={"name": "f", "arguments": '{"x"'}),
+        call(index=0, id="b", function={"name": "f", "arguments": ": 2}"}),
+    ]
+    calls = read(*parts)[1].tool_calls
+    assert calls == (ToolCall("a", "f", '{"x": 1}'), ToolCall("b", "f", '{"x": 2}'))
+
+
+def test_a_call_whose_every_part_has_another_id_is_one():
+    parts = [call(index=0, id="a", function={"name": "f"}), call(index=0, id="b", function={"arguments": "{}"})]
+    assert read(*parts)[1].tool_calls == (ToolCall("a", "f", "{}"),)
+
+
+@pytest.mark.parametrize("ids", [("a", "a"), ("a" * 129, "b")])
+def test_an_id_that_could_not_be_sent_back_is_replaced(ids):
+    parts = [call(index=index, id=each, function={"name": "f"}) for index, each in enumerate(ids)]
+    named = [each.id for each in read(*parts)[1].tool_calls]
+    assert len(set(named)) == 2
+    assert all(len(each) <= 128 for each in named)
+    assert set(named) & set(ids)
+
+
 def test_calls_without_end_are_refused():
     with pytest.raises(MalformedError):
         read(*(call(index=index, function={"name": "f"}) for index in range(1_000)))
@@ -403,6 +496,13 @@ def test_other_choices_and_thoughts_are_not_shown():
     assert read(other, event({"reasoning_content": "Hm"}), event({"content": "Yes"}))[0] == "Yes"
 
 
+def test_of_a_list_of_parts_the_texts_are_shown():
+    thought = {"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}]}
+    assert (
+        read(event({"content": [thought]}), event({"content": [thought, {"type": "text", "text": "Yes"}]}))[0] == "Yes"
+    )
+
+
 @pytest.mark.parametrize(
     "payload",
     [
@@ -410,6 +510,7 @@ def test_other_choices_and_thoughts_are_not_shown():
         b'{"error": "No."}',
         b'{"object": "error", "message": "No.", "code": 400}',
         b'{"message": "No.", "type": "server_error"}',
+        b'{"choices": [], "x_groq": {"id": "1", "error": "over_capacity"}}',
     ],
 )
 def test_reports_of_failure(payload):
@@ -418,7 +519,7 @@ def test_reports_of_failure(payload):
 
 
 @pytest.mark.parametrize(
-    "payload", [b"", b"{", b"[]", b'"text"', b'{"choices": {}}', b"\xff", b'{"choices": [{"delta": 1}]}']
+    "payload", [b"", b"{", b"[]", b'"text"', b'{"choices": {}}', b"\xff", b'{"choices": [{"delta": 1}]}', DEEP]
 )
 def test_events_of_another_kind(payload):
     with pytest.raises(MalformedError):

@@ -11,11 +11,14 @@ import pytest
 from tests.server.asking import execute
 from tests.server.conftest import Serve
 from tests.server.fleet import Document, five_tiers, only
-from tests.server.granting import of
+from tests.server.granting import of, stats_of
 from tests.server.refusal import refused
 from tests.server.running import RunningServer, serving, until
 from tests.server.scrape import scrape, value
+from tierway.v1 import router_service_pb2 as rpc
 from tierway.v1 import types_pb2 as pb
+from tierway.v1.admin_service_pb2 import BreakerSetting, ResetStatsRequest, SetBreakerRequest
+from tierway.v1.admin_service_pb2_grpc import AdminServiceStub
 from tierway_server.telemetry import semconv
 
 INTERACTIVE, NORMAL, BATCH = pb.PRIORITY_INTERACTIVE, pb.PRIORITY_NORMAL, pb.PRIORITY_BATCH
@@ -108,6 +111,30 @@ async def test_the_metrics_say_how_many_wait_by_lane(crowd: Crowd) -> None:
     }
     assert depths == {"interactive": 1, "normal": 0, "batch": 2}
     await crowd.served()
+
+
+def told(stats: rpc.GetStatsResponse) -> dict[str, tuple[int, int]]:
+    """How many wait in each lane of the engine, and how many were shed, as GetStats tells it."""
+    [standing] = stats.deployments
+    return {pb.Priority.Name(lane.priority): (lane.waiting, lane.shed) for lane in standing.lanes}
+
+
+async def test_get_stats_says_who_waits_and_who_was_shed_and_a_reset_forgets_the_latter() -> None:
+    async with serving(narrow(waiting=2)) as server:
+        crowd, admin = Crowd(server), AdminServiceStub(server.admin_channel)
+        await crowd.busy()
+        await crowd.waits("batch", priority=BATCH)
+        await crowd.waits("urgent", priority=INTERACTIVE)
+        await refused(server.router.Execute(execute(priority=BATCH)))
+        lanes = {"PRIORITY_INTERACTIVE": (1, 0), "PRIORITY_NORMAL": (0, 0), "PRIORITY_BATCH": (1, 1)}
+        assert told(await stats_of(server)) == lanes
+        await admin.ResetStats(ResetStatsRequest())
+        assert told(await stats_of(server)) == lanes | {"PRIORITY_BATCH": (1, 0)}
+        held = await admin.SetBreaker(
+            SetBreakerRequest(deployment="nano@nano", setting=BreakerSetting.BREAKER_SETTING_CLOSED)
+        )
+        assert [lane.waiting for lane in held.deployment.lanes] == [1, 0, 1]
+        await crowd.served()
 
 
 async def test_the_more_urgent_are_served_before_the_others(crowd: Crowd) -> None:

@@ -26,7 +26,7 @@ from tierway_server.errors import (
     TierwayError,
 )
 from tierway_server.flow.events import Outcome
-from tierway_server.flow.retries import Retries
+from tierway_server.flow.retries import Retries, Wait
 from tierway_server.telemetry import semconv
 from tierway_server.telemetry.metrics import Metrics
 
@@ -47,6 +47,7 @@ LASTING = [
 ]
 FAILED = ProviderFailedError("down")
 MINUTE_S = 60.0
+SHORT = Wait(0.0, 0.1)
 
 
 class Clock:
@@ -67,11 +68,12 @@ def wait_s(
     rules: Retries,
     failure: TierwayError = FAILED,
     *,
-    waited_s: tuple[float, ...] = (),
+    waits: tuple[Wait, ...] = (),
     left_s: float = MINUTE_S,
     others_follow: bool = False,
 ) -> float | None:
-    return rules.wait_s(failure, "nano@nano", waited_s, left_s, others_follow=others_follow)
+    wait = rules.wait(failure, "nano@nano", waits, left_s, others_follow=others_follow)
+    return None if wait is None else wait.whole_s
 
 
 class TestWhatIsRetried:
@@ -85,8 +87,8 @@ class TestWhatIsRetried:
 
     def test_so_many_times_and_no_more(self) -> None:
         rules = retries(max_retries=2)
-        assert wait_s(rules, waited_s=(0.1,)) is not None
-        assert wait_s(rules, waited_s=(0.1, 0.1)) is None
+        assert wait_s(rules, waits=(SHORT,)) is not None
+        assert wait_s(rules, waits=(SHORT, SHORT)) is None
 
     def test_not_at_all_where_the_operator_says_so(self) -> None:
         assert wait_s(retries(max_retries=0)) is None
@@ -102,16 +104,38 @@ class TestWaits:
     def test_lie_between_the_shortest_and_three_times_the_last_never_above_the_longest(
         self, draw: float, last_s: float, least_s: float, most_s: float
     ) -> None:
-        drawn_s = retries(draw=draw, min_wait_s=least_s, max_wait_s=most_s).next_wait_s(last_s)
+        drawn_s = retries(draw=draw, min_wait_s=least_s, max_wait_s=most_s).next_drawn_s(last_s)
         assert least_s <= drawn_s <= min(most_s, 3 * max(last_s, least_s))
 
     def test_go_by_chance(self) -> None:
-        waits = [retries(draw=draw, min_wait_s=0.1).next_wait_s(0.2) for draw in (0.0, 0.5)]
+        waits = [retries(draw=draw, min_wait_s=0.1).next_drawn_s(0.2) for draw in (0.0, 0.5)]
         assert waits == pytest.approx([0.1, 0.35])
 
     def test_come_after_what_the_provider_asks_for(self) -> None:
         overloaded = ProviderOverloadedError("busy", retry_after_s=3.0)
         assert wait_s(retries(min_wait_s=0.1), overloaded) == pytest.approx(3.2)
+
+    @given(
+        draws=st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=5),
+        asked_s=st.floats(0.1, 100),
+        least_s=st.floats(0.001, 0.1),
+    )
+    def test_spread_as_widely_on_top_of_what_is_asked_for_however_much_that_is(
+        self, draws: list[float], asked_s: float, least_s: float
+    ) -> None:
+        spreads: list[list[float]] = []
+        for retry_after_s in (None, asked_s):
+            drawing = iter(draws)
+            rules = Retries(RetriesConfig(max_retries=10, min_wait_s=least_s), Metrics(), drawing.__next__, Clock())
+            overloaded = ProviderOverloadedError("busy", retry_after_s=retry_after_s)
+            waits: tuple[Wait, ...] = ()
+            for _ in draws:
+                wait = rules.wait(overloaded, "nano@nano", waits, 1e4, others_follow=False)
+                assert wait is not None
+                waits += (wait,)
+            spreads.append([wait.whole_s - (retry_after_s or 0.0) for wait in waits])
+        assert spreads[1] == pytest.approx(spreads[0])
+        assert all(0.0 <= spread_s <= 2.0 + 1e-9 for spread_s in spreads[1])
 
     def test_take_no_notice_of_what_is_only_a_hint_to_the_caller(self) -> None:
         failed = ProviderFailedError("down", retry_after_s=3.0)

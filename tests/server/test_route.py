@@ -12,6 +12,7 @@ from tests.server.running import RunningServer, serving
 from tests.server.scripted_engine import ScriptedLauncher
 from tierway.v1 import router_service_pb2 as rpc
 from tierway.v1 import types_pb2 as pb
+from tierway_server.backends.image_tokens import UNKNOWN
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -77,6 +78,25 @@ async def test_an_image_is_for_models_that_see(shared_server: RunningServer) -> 
     assert decision.model == "premium"
     assert decision.complexity == pb.COMPLEXITY_VISION
     assert {"PIN_VISION", "FILTERED_VISION"} <= set(codes(decision))
+
+
+async def test_images_count_as_input(shared_server: RunningServer) -> None:
+    async def cost_usd(*parts: str | pb.Part) -> float:
+        query = pb.Query(messages=[user("What is in this picture?", *parts)])
+        return (await decide(shared_server, rpc.RouteRequest(query=query))).estimated_cost_usd
+
+    of_text, of_one, of_two = await cost_usd(), await cost_usd(IMAGE), await cost_usd(IMAGE, IMAGE)
+    price_usd = 2.0e-6
+    assert of_one - of_text == pytest.approx(UNKNOWN * price_usd)
+    assert of_two - of_text == pytest.approx(2 * UNKNOWN * price_usd)
+
+
+async def test_images_that_do_not_fit_a_context_leave_its_models_out(shared_server: RunningServer) -> None:
+    fitting = rpc.RouteRequest(query=pb.Query(messages=[user("Compare these.", *[IMAGE] * 5)]))
+    assert (await decide(shared_server, fitting)).model == "premium"
+    fitting.query.messages[0].parts.append(IMAGE)
+    refusal = await refused(shared_server.router.Route(fitting))
+    assert refusal.reason == "CONTEXT_TOO_LONG"
 
 
 async def test_a_latency_budget_leaves_out_what_is_slower(shared_server: RunningServer) -> None:

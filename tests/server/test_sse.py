@@ -34,6 +34,8 @@ def test_payloads_come_as_they_were_sent(payloads: list[bytes], line_end: bytes,
         (b"data: a", [b"a"]),
         (b"\n\n\n", []),
         (b"data\n\nother: a\n\n", []),
+        (b"\xef\xbb\xbfdata: a\n\n", [b"a"]),
+        (b"data: a\r\ndata: b\r\n\r\ndata: c\r\n\r\n", [b"a\nb", b"c"]),
     ],
 )
 def test_the_format(wire: bytes, payloads: list[bytes]) -> None:
@@ -41,7 +43,7 @@ def test_the_format(wire: bytes, payloads: list[bytes]) -> None:
     assert read(wire, 1) == payloads
 
 
-@pytest.mark.parametrize("wire", [b"data: " + b"x" * 100, b"data: x\n" * 100])
+@pytest.mark.parametrize("wire", [b"data: " + b"x" * 100, b"data: x\n" * 100, b"data:\n" * 100])
 def test_an_event_without_end_is_refused(wire: bytes) -> None:
     reader = EventReader(50)
     with pytest.raises(EventTooLongError):

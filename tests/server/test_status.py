@@ -102,7 +102,9 @@ async def test_only_what_may_succeed_elsewhere_falls_back(kind: type[TierwayErro
         "PROVIDER_AUTH",
         "PROVIDER_QUOTA",
         "PROVIDER_REJECTED",
-    } | ({"ENGINE_LOST"} if issubclass(kind, errors.UnavailableError) else set())
+    }
+    elsewhere |= {"ENGINE_LOST"} if issubclass(kind, errors.UnavailableError) else set()
+    elsewhere |= {"INVALID_FIELD"} if issubclass(kind, errors.NotOfferedError) else set()
     assert kind.can_fall_back is (kind.reason in elsewhere)
 
 

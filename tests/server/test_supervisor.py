@@ -61,7 +61,13 @@ class Lives:
 
 
 def supervised(launch: Launch, time: VirtualTime, **changes: Any) -> SupervisedEngine:
-    limits: dict[str, Any] = {"capacity": 4, "start_timeout_s": 60.0, "initial_backoff_s": 1.0, "max_backoff_s": 8.0}
+    limits: dict[str, Any] = {
+        "capacity": 4,
+        "idle_timeout_s": 60.0,
+        "start_timeout_s": 60.0,
+        "initial_backoff_s": 1.0,
+        "max_backoff_s": 8.0,
+    }
     return SupervisedEngine("e", launch, clock=time.clock, sleep=time.sleep, **limits | changes)
 
 

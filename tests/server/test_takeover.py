@@ -192,6 +192,19 @@ def test_half_a_character_that_nothing_follows_is_replaced() -> None:
     assert (last.text, last.token_count) == ("\ufffd", 2)
 
 
+def test_a_stop_text_may_begin_with_a_character_that_comes_in_halves() -> None:
+    transcript = Transcript(["😀END"])
+    given = [transcript.passed(Chunk(text, 1)) for text in ("a\ud83d", "\ude00", "E", "!")]
+    assert [chunk and (chunk.text, chunk.token_count) for chunk in given] == [("a", 0), None, None, ("😀E!", 4)]
+
+
+def test_halves_that_never_find_each_other_are_no_more_than_their_number() -> None:
+    transcript = Transcript()
+    given = transcript.passed(Chunk("\ud83d" * 5_000, 1))
+    assert given is not None
+    assert given.text == "\ufffd" * 4_999
+
+
 class TestWhatFollows:
     """The rest of an answer is asked for within what is left of it."""
 
@@ -236,6 +249,16 @@ class TestWhatFollows:
         end = finished(await answered([Speaker("abcdef", 4), Speaker("abcdef", None)], walking))
         assert walking.state.spent_picousd(0, 0) == end.cost_picousd
         assert walking.is_idle
+
+    async def test_is_nothing_when_the_end_was_said(self) -> None:
+        walking = fleet()
+        walking.engines["nano"].script(
+            Chunk("Paris.", 1, (), FinishReason.STOP, Usage(7, 0, 1)), StreamBrokenError("cut")
+        )
+        events = await walking.events(walking.job())
+        assert text_of(events) == "Paris."
+        assert [attempt.outcome for attempt in finished(events).attempts] == [Outcome.ANSWERED]
+        assert not walking.engines["fast"].started
 
 
 class TestNobodyGoesOn:
@@ -299,6 +322,15 @@ class TestJson:
     async def test_what_is_no_object_has_broken_off_where_any_object_was_asked_for(self) -> None:
         with pytest.raises(StreamBrokenError):
             await answered([Speaker("[1, 2]", 2), Speaker("[1, 2]", None)], json_schema={})
+
+    async def test_what_does_not_fit_the_schema_in_the_end_has_broken_off(self) -> None:
+        needs_country = {"type": "object", "required": ["city", "country"]}
+        with pytest.raises(StreamBrokenError, match="JSON that was asked for"):
+            await answered([Speaker(self.WHOLE, 9), Speaker(self.WHOLE, None)], json_schema=needs_country)
+
+    async def test_what_one_wrote_alone_is_its_engine_s_affair(self) -> None:
+        needs_country = {"type": "object", "required": ["country"]}
+        seamless(await answered([Speaker(self.WHOLE, None)], json_schema=needs_country), self.WHOLE)
 
     async def test_begun_anew_it_is_held_to_the_schema(self) -> None:
         walking = fleet()

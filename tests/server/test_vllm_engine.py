@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import pytest
 from prometheus_client import CollectorRegistry
 
+from tierway_server.backends import vllm_engine
 from tierway_server.backends.base import Generation, Message, Role, Sampling
 from tierway_server.backends.vllm_engine import VllmEngine
 from tierway_server.config import EngineConfig
-from tierway_server.errors import EngineLostError
+from tierway_server.errors import EngineLostError, ModelUnavailableError
 
 _SOON_S = 10.0
+
+
+def test_a_parser_that_is_unknown_is_told_before_the_weights_are_looked_for() -> None:
+    # A configuration would be refused; this one was read where vLLM could not be asked.
+    config = EngineConfig(model="/nowhere", context_tokens=64).model_copy(update={"tool_parser": "nobody"})
+    with mock.patch.dict(os.environ), pytest.raises(ModelUnavailableError, match='no tool parser "nobody"'):
+        vllm_engine._launch("e", "/nowhere", config, threading.Event())
 
 
 class Core:

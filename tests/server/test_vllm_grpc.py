@@ -19,11 +19,11 @@ from tierway_server.backends.base import CostCeiling, FinishReason, Image, Messa
 from tierway_server.backends.remote_models import RemoteModels
 from tierway_server.backends.vllm_grpc import VllmGrpcBackend
 from tierway_server.backends.vllm_grpc import VllmServer as Place
-from tierway_server.config import parse
+from tierway_server.config import Secrets, parse
 from tierway_server.errors import (
     ContextTooLongError,
     CostCeilingError,
-    InvalidRequestError,
+    NotOfferedError,
     NotReadyError,
     ProviderAuthError,
     ProviderFailedError,
@@ -91,6 +91,20 @@ def asked_by(server: VllmServer) -> tuple[str, pb.SamplingParams]:
     return TOKENIZER.decode(list(request.tokenized.input_ids), skip_special_tokens=False), request.sampling_params
 
 
+def encrypted(archive: bytes) -> bytes:
+    """The archive, which says of its files that they are encrypted."""
+    for signature, flags in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        at = archive.find(signature) + flags
+        archive = archive[:at] + b"\1" + archive[at + 1 :]
+    return archive
+
+
+def garbled(archive: bytes) -> bytes:
+    """The archive, whose first file cannot be unpacked."""
+    at = archive.find(b"tokenizer.json") + len("tokenizer.json")
+    return archive[:at] + b"\xff" * 16 + archive[at + 16 :]
+
+
 class TestAnswering:
     async def test_an_answer_comes_with_its_account_and_its_end(self, backend, server):
         *chunks, last = await answer(backend)
@@ -137,6 +151,11 @@ class TestAnswering:
         half = pb.GenerateResponse(chunk=pb.GenerateStreamChunk(token_ids=tokens("日")[:1]))
         server.steps = (half, grpc.StatusCode.INTERNAL)
         assert type((await failure_of(backend))[1]) is ProviderFailedError
+
+    async def test_no_more_can_be_cached_than_was_read(self, backend, server):
+        server.cached_tokens = 10**6
+        assert (usage := (await answer(backend))[-1].usage) is not None
+        assert usage.cached_input_tokens == usage.input_tokens
 
     async def test_a_stop_text_ends_the_answer_and_is_not_shown(self, backend, server):
         server.steps = ("Paris E", "N", "D it is")
@@ -228,8 +247,8 @@ class TestFailing:
         [
             (asking("word" * 200), ContextTooLongError),
             (asking(cost_ceiling=CostCeiling(max_picousd=1, input_picousd=1, output_picousd=1)), CostCeilingError),
-            (asking(tools=Tools(tools=(Tool(name="a", description="", parameters={}),))), InvalidRequestError),
-            (asking(messages=(Message(Role.USER, "", (Image(uri="https://x"),)),)), InvalidRequestError),
+            (asking(tools=Tools(tools=(Tool(name="a", description="", parameters={}),))), NotOfferedError),
+            (asking(messages=(Message(Role.USER, "", (Image(uri="https://x"),)),)), NotOfferedError),
         ],
     )
     async def test_what_cannot_be_asked_is_not_sent(self, backend, server, generation, expected):
@@ -354,6 +373,13 @@ class TestBeingThere:
             ({"files": {"tokenizer.json": b"hunter2"}}, "no tokenizer: tokenizer.json cannot be read"),
             ({"files": files() | {"tokenizer_config.json": b"{}"}}, "no tokenizer: the chat template cannot be read"),
             ({"spoil": lambda data: data[:-1]}, "no tokenizer: it did not come whole"),
+            ({"packed": lambda _: b"hunter2"}, "no tokenizer: it is no archive"),
+            ({"packed": encrypted}, "no tokenizer: it is no archive"),
+            ({"packed": garbled}, "no tokenizer: it is no archive"),
+            (
+                {"files": files() | {"tokenizer_config.json": b"[" * 100_000}},
+                "no tokenizer: the chat template cannot be read",
+            ),
         ],
     )
     async def test_a_server_whose_model_cannot_be_used_is_unavailable_with_the_reason(
@@ -380,7 +406,7 @@ async def test_the_configuration_makes_it_and_keeps_it(server, port):
     """Through what the server itself constructs, with the connection that it keeps."""
     document = remote_fleet(f"grpc://127.0.0.1:{port}", kind="vllm_grpc")
     config = parse(document)
-    models = RemoteModels(config, [""], ENVIRON)
+    models = RemoteModels(config, [""], ENVIRON, Secrets(ENVIRON, {}))
     keeping = asyncio.create_task(models.run())
     try:
         backend = models.by_deployment[0]

@@ -26,8 +26,9 @@ from tierway_server.backends.base import (
 )
 from tierway_server.backends.vllm_params import sampling_params
 from tierway_server.backends.vllm_prompt import Prompter, offered
-from tierway_server.backends.vllm_tools import ToolParsing
-from tierway_server.errors import InvalidRequestError, ModelUnavailableError
+from tierway_server.backends.vllm_tools import ToolParsing, check_tool_parser
+from tierway_server.config.tool_parsers import tool_parser_names
+from tierway_server.errors import ModelUnavailableError, NotOfferedError
 
 _AT = {"type": "object", "properties": {"at": {"type": "string"}}, "required": ["at"]}
 TOOLS = Tools(
@@ -152,7 +153,7 @@ def test_a_free_choice_leaves_the_model_free() -> None:
 def test_a_choice_that_nothing_enforces_is_refused() -> None:
     """The pythonic form has no grammar in vLLM."""
     tools = replace(TOOLS, parallel=False)
-    with pytest.raises(InvalidRequestError) as caught:
+    with pytest.raises(NotOfferedError) as caught:
         ToolParsing("pythonic", TOKENIZER).begin(tools, params_of(generation(tools=tools)))
     assert caught.value.field == "query.tool_choice"
 
@@ -161,6 +162,18 @@ def test_a_choice_that_nothing_enforces_is_refused() -> None:
 def test_a_parser_that_is_unknown_or_does_not_fit_the_tokenizer_keeps_the_engine_down(name: str) -> None:
     with pytest.raises(ModelUnavailableError, match=name):
         ToolParsing(name, TOKENIZER)
+
+
+def test_the_names_that_configurations_are_checked_by_are_vllm_s_own() -> None:
+    from vllm.tool_parsers import ToolParserManager
+
+    assert tool_parser_names() == set(ToolParserManager.list_registered())
+
+
+def test_a_name_that_is_unknown_is_told_before_anything_is_loaded() -> None:
+    check_tool_parser("hermes")
+    with pytest.raises(ModelUnavailableError, match='vLLM has no tool parser "nobody"'):
+        check_tool_parser("nobody")
 
 
 def prompt_of(asked: Generation) -> str:

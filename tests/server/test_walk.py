@@ -1,6 +1,8 @@
 """The walk along the chain: who is asked when, how long each may be silent, what the caller sees in the end, and that nothing is left."""
 
 import asyncio
+import time
+from contextlib import aclosing
 from itertools import permutations
 
 import pytest
@@ -20,9 +22,11 @@ from tierway_server.errors import (
     DrainingError,
     EngineLostError,
     InvalidRequestError,
+    NotOfferedError,
     NotReadyError,
     ProviderAuthError,
     ProviderOverloadedError,
+    ProviderTimeoutError,
     RateLimitedError,
     StreamBrokenError,
     TierwayError,
@@ -75,6 +79,11 @@ class TestWhatTheCallerSees:
             await walking.events(walking.job())
         assert not walking.engines["balanced"].started
 
+    async def test_what_one_deployment_cannot_do_the_next_one_is_asked_for(self) -> None:
+        walking = fleet("nano", "fast")
+        walking.engines["nano"].script(NotOfferedError("this deployment cannot do that", field="sampling"))
+        assert finished(await walking.events(walking.job())).attempts[-1].model == "fast"
+
     async def test_while_the_server_goes_down_nobody_else_is_asked(self) -> None:
         walking = fleet("nano", "fast")
         walking.drain.is_draining = True
@@ -95,11 +104,62 @@ class TestSilence:
     async def test_for_too_long_is_a_failure_of_the_deployment_and_the_next_is_asked(self) -> None:
         walking = fleet("nano", "fast")
         walking.engines["nano"].script(asyncio.Event(), "never")
-        events = await walking.events(walking.job(deadline_s=0.1))
+        events = await walking.events(walking.job(deadline_s=0.3))
         assert [(each.model, each.reason) for each in tried(events)] == [("nano", "PROVIDER_TIMEOUT")]
         assert finished(events).attempts[-1].model == "fast"
         assert walking.state.error_share(0) > 0
         assert walking.is_idle
+
+    async def test_for_longer_than_a_deployment_is_given_is_its_failure_though_there_is_time_and_nobody_follows(
+        self,
+    ) -> None:
+        walking = fleet("nano")
+        walking.backends["nano"].idle_timeout_s = 0.01
+        walking.engines["nano"].script(asyncio.Event(), "never")
+        with pytest.raises(ProviderTimeoutError, match=r"nano@nano was silent for 0\.01 s") as caught:
+            await walking.events(walking.job(deadline_s=HOUR_S))
+        assert caught.value.metadata["deployment"] == "nano@nano"
+        assert walking.state.error_share(0) > 0
+        assert walking.is_idle
+
+    async def test_in_the_middle_of_an_answer_breaks_it_off_and_another_goes_on(self) -> None:
+        walking = fleet("nano", "fast")
+        walking.backends["nano"].idle_timeout_s = 0.01
+        walking.engines["nano"].script("Par", asyncio.Event(), "never")
+        walking.engines["fast"].script("is.")
+        events = await walking.events(walking.job(deadline_s=HOUR_S))
+        assert text_of(events) == "Paris."
+        assert [(each.model, each.outcome) for each in tried(events)] == [("nano", Outcome.BROKE_OFF)]
+        assert walking.state.error_share(0) > 0
+        assert walking.is_idle
+
+    async def test_of_a_caller_who_does_not_read_is_not_the_deployment_s(self) -> None:
+        walking = fleet("nano")
+        walking.backends["nano"].idle_timeout_s = 1e-9
+        read = []
+        async with aclosing(walking.answerer.answer(walking.job())) as events:
+            async for event in events:
+                read.append(event)
+                for _ in range(3):  # a timer that ran meanwhile would ring
+                    await asyncio.sleep(0)
+        assert text_of(read) == "Paris it is."
+
+    async def test_that_is_short_for_the_deployment_is_no_failure_of_it(self) -> None:
+        walking = fleet("nano", "fast")
+        walking.state.observe(0, time.monotonic_ns(), ok=True, first_token_s=60.0)
+        walking.engines["nano"].script(asyncio.Event(), "never")
+        events = await walking.events(walking.job(deadline_s=0.1))
+        assert [(each.model, each.reason) for each in tried(events)] == [("nano", "PROVIDER_TIMEOUT")]
+        assert walking.state.error_share(0) == 0
+
+    async def test_that_the_caller_has_too_little_time_for_is_no_failure_either(self) -> None:
+        walking = fleet("nano")
+        walking.state.observe(0, time.monotonic_ns(), ok=True, first_token_s=60.0)
+        walking.engines["nano"].script(asyncio.Event(), "never")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await walking.events(walking.job(deadline_s=0.1))
+        assert walking.state.error_share(0) == 0
 
     async def test_after_the_first_token_is_bounded_by_the_deadline_alone(self) -> None:
         walking = fleet("nano", "fast")

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import psutil
@@ -74,6 +75,21 @@ async def test_what_is_shared_is_one_and_what_is_counted_is_summed(server: Runni
     assert await server.metric("vllm:num_requests_running", model_name="premium") == 0
 
 
+async def test_an_engine_that_hangs_breaks_its_answer_off_and_is_told_to_stop() -> None:
+    document = only(five_tiers(workers=WORKERS), "premium")
+    document["engines"]["premium"]["idle_timeout_s"] = 0.5
+    async with serving(parse(document)) as server:
+        client = await server.router()
+        call = client.Stream(stream("Please hang", sampling=MANY))
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            async for _ in call:
+                pass
+        assert caught.value.code() == grpc.StatusCode.INTERNAL
+        assert caught.value.details() == "deployment premium@premium was silent for 0.5 s"
+        await until(lambda: is_running(server, 0))
+        assert server.supervisor.state.error_share(0) > 0
+
+
 async def test_leaving_and_a_deadline_reach_the_engine(server: Running) -> None:
     client = await server.router()
     call = client.Stream(stream(sampling=MANY))
@@ -116,6 +132,32 @@ async def test_counts_begin_anew_for_all_workers_at_once_and_metrics_go_on(serve
     assert await server.metric(semconv.DECISIONS) == len(clients)
     await clients[0].Route(route())
     assert [tier.decisions for tier in (await clients[-1].GetStats(rpc.GetStatsRequest())).tiers] == [1]
+
+
+async def test_who_waits_at_any_worker_is_told_by_all_and_a_reset_forgets_nobody() -> None:
+    document = only(five_tiers(workers=WORKERS), "premium")
+    document["engines"]["premium"] |= {"max_num_seqs": 1, "queue_size": 100}
+    async with serving(parse(document)) as server:
+        clients = await server.routers()
+        busy = [clients[0].Stream(stream(sampling=MANY)) for _ in range(2)]  # one runs, one is at hand
+        for call in busy:
+            assert (await call.read()).HasField("started")
+        waiting = [client.Execute(execute(sampling=MANY, priority=pb.PRIORITY_BATCH)) for client in clients]
+
+        async def told(client: Any) -> int:
+            [standing] = (await client.GetStats(rpc.GetStatsRequest())).deployments
+            return sum(lane.waiting for lane in standing.lanes if lane.priority == pb.PRIORITY_BATCH)
+
+        async def all_tell() -> bool:
+            return {await told(client) for client in clients} == {len(clients)}
+
+        await until(all_tell)
+        async with grpc.aio.insecure_channel(str(server.supervisor.addresses["admin"])) as channel:
+            await AdminServiceStub(channel).ResetStats(admin.ResetStatsRequest())
+        assert await all_tell()
+        for call in (*waiting, *busy):
+            call.cancel()
+        await until(lambda: server.supervisor.state.in_flight(0) == 0)
 
 
 async def test_a_breaker_that_is_held_at_one_worker_is_held_at_all_and_all_say_so(server: Running) -> None:

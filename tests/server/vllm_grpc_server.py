@@ -34,6 +34,7 @@ class VllmServer(vllm_engine_pb2_grpc.VllmEngineServicer):
     def __init__(self) -> None:
         self.steps: Iterable[Step] = ("Paris", " it is.")
         self.finish_reason = "stop"
+        self.cached_tokens = 4
         self.asked: list[pb.GenerateRequest] = []
         self.metadata: list[dict[str, str]] = []
         """What came with each call, in order."""
@@ -44,6 +45,8 @@ class VllmServer(vllm_engine_pb2_grpc.VllmEngineServicer):
         self.about_status: grpc.StatusCode | None = None
         self.spoil: Callable[[bytes], bytes] = lambda data: data
         """What becomes of the tokenizer on its way."""
+        self.packed: Callable[[bytes], bytes] = lambda data: data
+        """What the tokenizer's archive is, before its fingerprint is taken."""
         self.asked_for_tokenizer = 0
 
     async def GetModelInfo(self, request: pb.GetModelInfoRequest, context: Any) -> pb.GetModelInfoResponse:
@@ -60,7 +63,7 @@ class VllmServer(vllm_engine_pb2_grpc.VllmEngineServicer):
         with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as bundle:
             for name, data in self.files.items():
                 bundle.writestr(name, data)
-        whole = archive.getvalue()
+        whole = self.packed(archive.getvalue())
         fingerprint = hashlib.sha256(whole).hexdigest()
         data = self.spoil(whole)
         for start in range(0, len(data), _PART_BYTES):
@@ -85,7 +88,9 @@ class VllmServer(vllm_engine_pb2_grpc.VllmEngineServicer):
                 elif callable(step):
                     step()
                 else:
-                    chunk = pb.GenerateStreamChunk(token_ids=tokens(step), prompt_tokens=read, cached_tokens=4)
+                    chunk = pb.GenerateStreamChunk(
+                        token_ids=tokens(step), prompt_tokens=read, cached_tokens=self.cached_tokens
+                    )
                     yield pb.GenerateResponse(chunk=chunk)
             is_whole = True
             if self.finish_reason:

@@ -36,6 +36,7 @@ class ScriptedBackend:
 
     capacity = 1_000
     availability = Availability(True)
+    idle_timeout_s: float | None = None
     will_return = False
 
     def __init__(self, engine: ScriptedEngine) -> None:
@@ -69,16 +70,19 @@ class Walking:
         self.engines = {
             deployment.model.name: ScriptedEngine(deployment.model.name) for deployment in self.table.deployments
         }
+        self.backends = {name: ScriptedBackend(engine) for name, engine in self.engines.items()}
         self.deployments = Deployments(
             self.table,
             self.state,
-            {each.index: ScriptedBackend(self.engines[each.model.name]) for each in self.table.deployments},
+            {each.index: self.backends[each.model.name] for each in self.table.deployments},
             {},
         )
         limits, budgets = Limits(self.table, self.state, self.metrics), Budgets(self.table, self.state, self.metrics)
         queues = Queues(self.table, self.state, self.deployments, config.queue, config.queue_sizes, self.metrics)
         holds = Holds(self.table, self.state)
-        self.admission = Admission(self.table, self.state, self.deployments, queues, limits, budgets, Prefixes(), holds)
+        self.admission = Admission(
+            self.table, self.state, self.deployments, queues, limits, budgets, Prefixes(), holds, self.metrics
+        )
         self.drain = Drain()
         self.hedges = Hedges(config.hedging, len(self.table.deployments), self.metrics)
         retries = Retries(config.retries, self.metrics, draw)

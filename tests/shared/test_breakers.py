@@ -82,3 +82,22 @@ async def test_an_operator_s_override_is_his_machine_s_and_stays(server: RedisSe
         assert (state_of(one), state_of(other)) == (Breaker.OPEN, Breaker.CLOSED)
         other.state.force_breaker(DEPLOYMENT, None)
         assert state_of(other) is Breaker.OPEN
+
+
+async def test_what_redis_forgot_holds_nobody_and_what_opens_then_opens_in_all(server: RedisServer):
+    async with replicas(server.url, table(), 2) as [one, other]:
+        fail(one)
+        await rounds([one, other])
+        assert state_of(other) is Breaker.OPEN
+        server.kill()
+        server.forget()
+        server.start()
+        async with asyncio.timeout(10):
+            while not other.state.try_probe(DEPLOYMENT, other.now_ns):
+                await other.answered_round()
+        other.state.observe(DEPLOYMENT, other.now_ns, ok=True)
+        await rounds([other, one, other])
+        assert {state_of(one), state_of(other)} == {Breaker.CLOSED}
+        fail(other)
+        await rounds([other, one])
+        assert {state_of(one), state_of(other)} == {Breaker.OPEN}

@@ -8,11 +8,13 @@
 Everything public is here; modules that begin with an underscore may change.
 """
 
+from tierway_client._admin import AdminClient
 from tierway_client._aio_client import AsyncClient
 from tierway_client._aio_stream import AsyncStream
 from tierway_client._client import Client
 from tierway_client._enums import (
     AttemptOutcome,
+    BreakerSetting,
     BreakerState,
     Complexity,
     FeatureKind,
@@ -44,6 +46,7 @@ from tierway_client._errors import (
 from tierway_client._events import AttemptFailed, Delta, Event, Finished, Started
 from tierway_client._explanation import Assessment, Candidate, Explanation, Feature
 from tierway_client._fleet import (
+    AnswerStats,
     BudgetStats,
     ClassifierStats,
     DeploymentInfo,
@@ -70,13 +73,16 @@ from tierway_client._tools import Tool, ToolCall, ToolChoice
 from tierway_client._version import __version__
 
 __all__ = [
+    "AdminClient",
     "Answer",
+    "AnswerStats",
     "Assessment",
     "AsyncClient",
     "AsyncStream",
     "Attempt",
     "AttemptFailed",
     "AttemptOutcome",
+    "BreakerSetting",
     "BreakerState",
     "BudgetExhaustedError",
     "BudgetStats",

@@ -1,4 +1,4 @@
-"""The client for asyncio. Its twin for threads is `_client`; what they share lives in `_codec`, `_channel` and `_attempts`."""
+"""The client for asyncio. Its twin for threads is `_client`; they share `_encode`, `_decode`, `_channel` and `_attempts`."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -10,7 +10,7 @@ import grpc.aio
 
 from tierway.v1 import router_service_pb2 as rpc
 from tierway.v1 import router_service_pb2_grpc
-from tierway_client import _codec
+from tierway_client import _decode, _decode_fleet, _encode
 from tierway_client._aio_stream import AsyncStream
 from tierway_client._attempts import Attempts, CallPolicy
 from tierway_client._channel import call_metadata, channel_options
@@ -73,15 +73,15 @@ class AsyncClient:
                 else grpc.aio.secure_channel(target, credentials, options)
             )
         self._channel = channel
-        # Generated stubs carry no types; the codec's signatures bring them back.
+        # Generated stubs carry no types; those of `_encode` and `_decode` bring them back.
         self._stub: Any = router_service_pb2_grpc.RouterServiceStub(channel)
 
     async def route(
         self, prompt: str | None = None, *, timeout_s: float | None = None, **fields: Unpack[QueryFields]
     ) -> Decision:
         """Decides only: which model would answer, at which cost, and why. The fields are those of `Query`."""
-        request = _codec.encode_request(rpc.RouteRequest, Query(prompt, **fields))
-        return _codec.decode_route(await self._call(self._stub.Route, request, self._policy.begin(timeout_s)))
+        request = _encode.encode_request(rpc.RouteRequest, Query(prompt, **fields))
+        return _decode.decode_route(await self._call(self._stub.Route, request, self._policy.begin(timeout_s)))
 
     async def explain(
         self,
@@ -99,8 +99,8 @@ class AsyncClient:
             timeout_s: The deadline in seconds. Default: the client's.
             fields: The other fields of `Query`.
         """
-        request = _codec.encode_explain(Query(prompt, **fields), max_features=max_features)
-        return _codec.decode_explain(await self._call(self._stub.Explain, request, self._policy.begin(timeout_s)))
+        request = _encode.encode_explain(Query(prompt, **fields), max_features=max_features)
+        return _decode.decode_explain(await self._call(self._stub.Explain, request, self._policy.begin(timeout_s)))
 
     async def route_batch(
         self, queries: Iterable[str | Query], *, include_reasons: bool = False, timeout_s: float | None = None
@@ -114,18 +114,18 @@ class AsyncClient:
             include_reasons: Whether the decisions carry `reasons` and `fallback_chain`.
             timeout_s: The deadline in seconds. Default: the client's.
         """
-        request = _codec.encode_batch(queries, include_reasons=include_reasons)
-        return _codec.decode_batch(await self._call(self._stub.RouteBatch, request, self._policy.begin(timeout_s)))
+        request = _encode.encode_batch(queries, include_reasons=include_reasons)
+        return _decode.decode_batch(await self._call(self._stub.RouteBatch, request, self._policy.begin(timeout_s)))
 
     async def execute(
         self, prompt: str | None = None, *, timeout_s: float | None = None, **fields: Unpack[QueryFields]
     ) -> Answer:
         """Decides and answers, whole. The fields are those of `Query`."""
-        request = _codec.encode_request(rpc.ExecuteRequest, Query(prompt, **fields))
+        request = _encode.encode_request(rpc.ExecuteRequest, Query(prompt, **fields))
         attempts = self._policy.begin(timeout_s)
         while True:
             try:
-                return _codec.decode_answer(await self._call(self._stub.Execute, request, attempts))
+                return _decode.decode_answer(await self._call(self._stub.Execute, request, attempts))
             except TierwayError as error:
                 pause_s = attempts.pause_s(error)
                 if pause_s is None:
@@ -136,7 +136,7 @@ class AsyncClient:
         self, prompt: str | None = None, *, timeout_s: float | None = None, **fields: Unpack[QueryFields]
     ) -> AsyncStream:
         """Decides and answers, token by token. The fields are those of `Query`; does not wait for the server."""
-        request = _codec.encode_request(rpc.StreamRequest, Query(prompt, **fields))
+        request = _encode.encode_request(rpc.StreamRequest, Query(prompt, **fields))
         return AsyncStream(
             lambda remaining_s: self._stub.Stream(request, timeout=remaining_s, metadata=self._metadata),
             self._policy.begin(timeout_s),
@@ -156,14 +156,14 @@ class AsyncClient:
                 self._stub.ListModels, request, self._policy.begin(timeout_s)
             )
             for model in page.models:
-                yield _codec.decode_model(model)
+                yield _decode_fleet.decode_model(model)
             page_token = page.next_page_token
             if not page_token:
                 return
 
     async def get_stats(self, *, timeout_s: float | None = None) -> Stats:
         """What the server has done since it started."""
-        return _codec.decode_stats(
+        return _decode_fleet.decode_stats(
             await self._call(self._stub.GetStats, rpc.GetStatsRequest(), self._policy.begin(timeout_s))
         )
 

@@ -1,4 +1,4 @@
-"""The client for threads. Its twin for asyncio is `_aio_client`; what they share lives in `_codec`, `_channel` and `_attempts`."""
+"""The client for threads. Its twin for asyncio is `_aio_client`; they share `_encode`, `_decode`, `_channel` and `_attempts`."""
 
 import random
 import time
@@ -10,7 +10,7 @@ import grpc
 
 from tierway.v1 import router_service_pb2 as rpc
 from tierway.v1 import router_service_pb2_grpc
-from tierway_client import _codec
+from tierway_client import _decode, _decode_fleet, _encode
 from tierway_client._attempts import Attempts, CallPolicy
 from tierway_client._channel import call_metadata, channel_options
 from tierway_client._errors import TierwayError
@@ -77,15 +77,15 @@ class Client:
                 else grpc.secure_channel(target, credentials, options)
             )
         self._channel = channel
-        # Generated stubs carry no types; the codec's signatures bring them back.
+        # Generated stubs carry no types; those of `_encode` and `_decode` bring them back.
         self._stub: Any = router_service_pb2_grpc.RouterServiceStub(channel)
 
     def route(
         self, prompt: str | None = None, *, timeout_s: float | None = None, **fields: Unpack[QueryFields]
     ) -> Decision:
         """Decides only: which model would answer, at which cost, and why. The fields are those of `Query`."""
-        request = _codec.encode_request(rpc.RouteRequest, Query(prompt, **fields))
-        return _codec.decode_route(self._call(self._stub.Route, request, self._policy.begin(timeout_s)))
+        request = _encode.encode_request(rpc.RouteRequest, Query(prompt, **fields))
+        return _decode.decode_route(self._call(self._stub.Route, request, self._policy.begin(timeout_s)))
 
     def explain(
         self,
@@ -103,8 +103,8 @@ class Client:
             timeout_s: The deadline in seconds. Default: the client's.
             fields: The other fields of `Query`.
         """
-        request = _codec.encode_explain(Query(prompt, **fields), max_features=max_features)
-        return _codec.decode_explain(self._call(self._stub.Explain, request, self._policy.begin(timeout_s)))
+        request = _encode.encode_explain(Query(prompt, **fields), max_features=max_features)
+        return _decode.decode_explain(self._call(self._stub.Explain, request, self._policy.begin(timeout_s)))
 
     def route_batch(
         self, queries: Iterable[str | Query], *, include_reasons: bool = False, timeout_s: float | None = None
@@ -118,18 +118,18 @@ class Client:
             include_reasons: Whether the decisions carry `reasons` and `fallback_chain`.
             timeout_s: The deadline in seconds. Default: the client's.
         """
-        request = _codec.encode_batch(queries, include_reasons=include_reasons)
-        return _codec.decode_batch(self._call(self._stub.RouteBatch, request, self._policy.begin(timeout_s)))
+        request = _encode.encode_batch(queries, include_reasons=include_reasons)
+        return _decode.decode_batch(self._call(self._stub.RouteBatch, request, self._policy.begin(timeout_s)))
 
     def execute(
         self, prompt: str | None = None, *, timeout_s: float | None = None, **fields: Unpack[QueryFields]
     ) -> Answer:
         """Decides and answers, whole. The fields are those of `Query`."""
-        request = _codec.encode_request(rpc.ExecuteRequest, Query(prompt, **fields))
+        request = _encode.encode_request(rpc.ExecuteRequest, Query(prompt, **fields))
         attempts = self._policy.begin(timeout_s)
         while True:
             try:
-                return _codec.decode_answer(self._call(self._stub.Execute, request, attempts))
+                return _decode.decode_answer(self._call(self._stub.Execute, request, attempts))
             except TierwayError as error:
                 pause_s = attempts.pause_s(error)
                 if pause_s is None:
@@ -140,7 +140,7 @@ class Client:
         self, prompt: str | None = None, *, timeout_s: float | None = None, **fields: Unpack[QueryFields]
     ) -> Stream:
         """Decides and answers, token by token. The fields are those of `Query`; does not wait for the server."""
-        request = _codec.encode_request(rpc.StreamRequest, Query(prompt, **fields))
+        request = _encode.encode_request(rpc.StreamRequest, Query(prompt, **fields))
         return Stream(
             lambda remaining_s: self._stub.Stream(request, timeout=remaining_s, metadata=self._metadata),
             self._policy.begin(timeout_s),
@@ -158,14 +158,14 @@ class Client:
         while True:
             request = rpc.ListModelsRequest(page_size=page_size, page_token=page_token)
             page: rpc.ListModelsResponse = self._call(self._stub.ListModels, request, self._policy.begin(timeout_s))
-            yield from map(_codec.decode_model, page.models)
+            yield from map(_decode_fleet.decode_model, page.models)
             page_token = page.next_page_token
             if not page_token:
                 return
 
     def get_stats(self, *, timeout_s: float | None = None) -> Stats:
         """What the server has done since it started."""
-        return _codec.decode_stats(
+        return _decode_fleet.decode_stats(
             self._call(self._stub.GetStats, rpc.GetStatsRequest(), self._policy.begin(timeout_s))
         )
 

@@ -85,6 +85,19 @@ class Complexity(OpenEnum):
     """Has an image part, or speaks of one."""
 
 
+class BreakerSetting(OpenEnum):
+    """What an operator does with a circuit breaker."""
+
+    UNSPECIFIED = 0
+    """Not stated."""
+    AUTOMATIC = 1
+    """The automaton decides again, and begins closed."""
+    CLOSED = 2
+    """Held closed: requests pass, whatever fails."""
+    OPEN = 3
+    """Held open: no request passes."""
+
+
 class BreakerState(OpenEnum):
     """The circuit breaker of a deployment."""
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from tierway_client._enums import BreakerState
+from tierway_client._enums import BreakerState, Priority
 from tierway_client._results import Usage
 
 
@@ -88,10 +88,10 @@ class ModelStats:
     """How often it failed."""
 
     usage: Usage
-    """Tokens that it read and generated."""
+    """Tokens that it read and generated, of tries that failed or were stopped too."""
 
     cost_usd: float
-    """What its answers cost, in USD."""
+    """What they cost, in USD."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +139,12 @@ class DeploymentStats:
     minute_tokens: int
     """Tokens that it read and generated within the minute."""
 
+    waiting: Mapping[Priority, int]
+    """Requests that wait for a place now, by lane, the most urgent first."""
+
+    shed: Mapping[Priority, int]
+    """Requests that did not wait, or waited in vain, likewise."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitStats:
@@ -181,6 +187,56 @@ class BudgetStats:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerStats:
+    """How hard answers were to get: what was done beyond asking the first choice once."""
+
+    judged: int
+    """Answers that were judged before they were shown."""
+
+    weak: int
+    """Those of them that seemed weak."""
+
+    escalated: int
+    """Weak ones that were asked again one tier up."""
+
+    forgone: int
+    """Weak ones that were shown all the same."""
+
+    escalation_share: float
+    """What share of the judged ones were asked again, 0 to 1; 0 while none was judged."""
+
+    weak_alarm: bool
+    """Whether more of the latest judged answers were weak than the server's `escalation.alert_share` allows."""
+
+    fallbacks: int
+    """Tries that failed before their first token and were followed by one at another deployment."""
+
+    takeovers: int
+    """Answers that broke off after their first token, and that another deployment went on with."""
+
+    retries: int
+    """Tries that failed, after which the same deployment was asked again."""
+
+    retries_refused: int
+    """Retries that were not made because there were too many."""
+
+    hedges: int
+    """Deployments that were asked because another was slow to begin."""
+
+    hedges_won: int
+    """Those of them that were faster."""
+
+    cache_hits: int
+    """Requests that were given a kept answer."""
+
+    cache_shared: int
+    """Requests that shared an answer under way."""
+
+    cache_misses: int
+    """Requests that would have taken a kept answer, and found none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stats:
     """What the server has done since it started, or since its counts were reset, and how things stand."""
 
@@ -219,6 +275,9 @@ class Stats:
 
     decisions_by_experiment: Mapping[str, Mapping[str, int]]
     """How many decisions of each experiment fell into each of its arms."""
+
+    answers: AnswerStats
+    """How hard answers were to get."""
 
     constitution_hash: str
     """The constitutional hash under which the server decides."""

@@ -1,7 +1,7 @@
 """How far a stream has come: what both streaming iterators know besides how to wait."""
 
 from tierway.v1 import router_service_pb2 as rpc
-from tierway_client._codec import decode_event
+from tierway_client._decode import decode_event
 from tierway_client._errors import InternalError
 from tierway_client._events import Event, Finished, Started
 

@@ -119,10 +119,13 @@ class Timings:
     """Deciding, decoding of the request included."""
 
     time_to_first_token_s: float | None
-    """From the request's arrival to the first token; None when there was none."""
+    """From the request's arrival to the first token: of a stream, to what the server let go first; None when there was none."""
 
     total_s: float
     """From the request's arrival to the end of the answer."""
+
+    hold_s: float
+    """For how much of `time_to_first_token_s` the model had begun, and nothing was shown: the answer was judged, or reasoned about."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

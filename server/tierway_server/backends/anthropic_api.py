@@ -14,9 +14,9 @@ from tierway_server.backends.anthropic_reply import Reply
 from tierway_server.backends.anthropic_request import asked
 from tierway_server.backends.base import Chunk, Generation
 from tierway_server.backends.continuation import continued
+from tierway_server.backends.endpoint import Endpoint
 from tierway_server.backends.http_backend import HttpBackend, RemoteModel
 from tierway_server.backends.http_pool import HttpPool
-from tierway_server.backends.openai_endpoint import Endpoint
 from tierway_server.backends.openai_request import estimated_input_tokens
 from tierway_server.backends.room import tokens_to_generate
 from tierway_server.config import PREFILL
@@ -64,5 +64,5 @@ class AnthropicBackend(HttpBackend):
         it = asked(generation, model.model, max_tokens, can_prefill=PREFILL not in model.lacks)
         reply = Reply(input_tokens, max_tokens, is_json_by_tool=it.is_json_by_tool, white_space=it.white_space)
         endpoint = self._older if it.is_sampled else self._current
-        chunks = self._unless_refused(self._streamed(endpoint, {**it.body, **model.parameters}, reply, max_tokens))
+        chunks = self._unless_refused(self._streamed(endpoint, it.body, reply, max_tokens))
         return continued(chunks, generation.answered) if it.is_asked_to_continue else chunks

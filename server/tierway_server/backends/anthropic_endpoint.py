@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import httpx2
 
-from tierway_server.backends.openai_endpoint import Endpoint
+from tierway_server.backends.endpoint import Endpoint
 
 OLDER_VERSION = "2023-06-01"
 """The last version of the API that lets a request say how tokens are sampled."""

@@ -14,12 +14,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from tierway_core import estimate_tokens
 from tierway_server.backends.base import Chunk, FinishReason, ToolCall, Usage
+from tierway_server.backends.call_ids import with_own_ids
 from tierway_server.backends.length import Length
-from tierway_server.backends.reading import MalformedError, ReportedError
+from tierway_server.backends.reading import MalformedError, ReportedError, believed
 from tierway_server.backends.whole_text import WholeText, encodable
 
 _TOKEN_CHARACTERS = 32
@@ -38,7 +41,7 @@ _FINISH_REASONS = {
 
 
 class _Thinking(msgspec.Struct):
-    thinking_tokens: int = 0
+    thinking_tokens: int | None = None
 
 
 class _Usage(msgspec.Struct):
@@ -56,6 +59,8 @@ class _Block(msgspec.Struct):
     text: str = ""
     id: str = ""
     name: str = ""
+    input: dict[str, Any] | None = None
+    """Empty at Anthropic, where it comes in parts; others that speak the API have all of it here."""
 
 
 class _Delta(msgspec.Struct):
@@ -102,8 +107,10 @@ class Reply:
         """Whether the service said that nothing more comes."""
         self._input_tokens = input_tokens
         self._is_json_by_tool = is_json_by_tool
+        self._is_json_called = False
         self._white_space = white_space
         self._length = Length(max_tokens)
+        self._is_cut = False
         self._whole = WholeText()
         self._texts: list[str] = []
         self._tokens = 0
@@ -114,7 +121,7 @@ class Reply:
     @property
     def is_empty(self) -> bool:
         """Whether nothing came but what surrounds an answer."""
-        return not self._output_tokens and not self._calls
+        return not (self._output_tokens or self._calls or self._is_json_called)
 
     def take(self, payload: bytes) -> None:
         """Take the next event.
@@ -126,7 +133,7 @@ class Reply:
         """
         try:
             event = _decoder.decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise MalformedError("no event") from None
         match event.type:
             case "content_block_delta" if event.delta is not None:
@@ -157,9 +164,15 @@ class Reply:
     def last_chunk(self) -> Chunk:
         """The end of the answer, with what came since the last chunk."""
         text = "".join(self._texts) + self._whole.end()
+        if self._is_json_called and not self._output_tokens:
+            text = "{}"  # for which nothing is sent
         calls = tuple(
-            ToolCall(encodable(block.id), encodable(block.name), encodable("".join(pieces)) or "{}")
-            for _, (block, pieces) in sorted(self._calls.items())
+            with_own_ids(
+                ToolCall(
+                    encodable(block.id), encodable(block.name), encodable("".join(pieces)) or _written(block.input)
+                )
+                for _, (block, pieces) in sorted(self._calls.items())
+            )
         )
         return Chunk(
             text,
@@ -174,6 +187,8 @@ class Reply:
             if len(self._calls) == _MOST_CALLS:
                 raise MalformedError("too many calls")
             self._calls[index] = (block, [])
+        elif block.type == "tool_use":
+            self._is_json_called = True
         elif block.type == "text" and block.text:
             self._say(block.text)
 
@@ -207,6 +222,7 @@ class Reply:
 
     def _spend(self, piece: str) -> None:
         if self._length.is_passed_by(piece):
+            self._is_cut = True
             self.finish_reason = FinishReason.LENGTH
             self.is_done = True
 
@@ -223,13 +239,20 @@ class Reply:
     def _account(self) -> Usage:
         """What the service says that was read and written, else what is estimated here."""
         told = self._usage
-        cached = told.cache_read_input_tokens or 0
+        cached = believed(told.cache_read_input_tokens) or 0
         read = self._input_tokens
-        if told.input_tokens is not None:
-            read = told.input_tokens + (told.cache_creation_input_tokens or 0) + cached
-        written = self._output_tokens if told.output_tokens is None else told.output_tokens
-        thought = told.output_tokens_details.thinking_tokens if told.output_tokens_details else 0
+        if (fresh := believed(told.input_tokens)) is not None:
+            read = fresh + (believed(told.cache_creation_input_tokens) or 0) + cached
+        written = believed(told.output_tokens)
+        if written is None or self._is_cut:  # what is told at the beginning is no more than a beginning
+            written = max(written or 0, self._output_tokens)
+        thinking = told.output_tokens_details
+        thought = believed(thinking.thinking_tokens if thinking else None) or 0
         return Usage(read, min(cached, read), written, min(thought, written))
+
+
+def _written(arguments: dict[str, Any] | None) -> str:
+    return msgspec.json.encode(arguments or {}).decode()
 
 
 def _tokens(text: str) -> int:

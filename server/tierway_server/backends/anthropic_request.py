@@ -6,6 +6,7 @@
 | user turns, images | `text` and `image` blocks, by `base64` or by `url` |
 | assistant turns, tool calls | `text` and `tool_use` blocks; arguments have to be a JSON object |
 | results of tools | `tool_result` blocks of a user turn, those of one turn together |
+| names of calls | the same; others' that have characters that it does not know get one of these instead |
 | tools, choice, parallel | `tools`; `tool_choice` `auto`, `none`, `any`, `tool`; `disable_parallel_tool_use` |
 | JSON Schema | `output_config.format`; an empty one, which that does not know, a tool that the model must call |
 | `answered` | the beginning of the assistant's turn (prefill) where the model takes one, else `asked_to_continue` |
@@ -19,6 +20,8 @@ How the reply is read is `anthropic_reply.py`'s affair.
 from __future__ import annotations
 
 import base64
+import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -35,10 +38,13 @@ from tierway_server.backends.base import (
     Tools,
 )
 from tierway_server.backends.continuation import asked_to_continue
-from tierway_server.errors import InvalidRequestError
+from tierway_server.errors import NotOfferedError
 
 JSON_TOOL = "answer"
 """The tool that a model must call where any JSON object is asked for."""
+
+_CALL_ID = re.compile(r"[a-zA-Z0-9_-]+")
+"""The names of calls that the API takes back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +72,7 @@ def asked(generation: Generation, model: str, max_tokens: int, *, can_prefill: b
         can_prefill: whether it goes on from an assistant's turn that has begun. Older models do, newer ones refuse it.
 
     Raises:
-        InvalidRequestError: it asks for something that the API does not have.
+        NotOfferedError: it asks for something that the API does not have.
 
     """
     _refuse_what_is_not_there(generation)
@@ -114,7 +120,12 @@ def _refuse_what_is_not_there(generation: Generation) -> None:
     }
     for name, is_stated in stated.items():
         if is_stated:
-            raise InvalidRequestError(f"this deployment's provider has no {name}", field=f"sampling.{name}")
+            raise NotOfferedError(f"this deployment's provider has no {name}", field=f"sampling.{name}")
+    for index, stop in enumerate(sampling.stop):
+        if stop.isspace():
+            raise NotOfferedError(
+                "this deployment's provider takes no stop text of white space alone", field=f"sampling.stop[{index}]"
+            )
 
 
 def _turns(messages: tuple[Message, ...]) -> Iterator[dict[str, Any]]:
@@ -138,11 +149,16 @@ def _blocks(message: Message) -> Iterator[dict[str, Any]]:
     # The API refuses texts of nothing but white space.
     shown = [part for part in parts if part.get("text", "?").strip()]
     if message.role is Role.TOOL:
-        yield {"type": "tool_result", "tool_use_id": message.tool_call_id, "content": shown}
+        yield {"type": "tool_result", "tool_use_id": _call_id(message.tool_call_id), "content": shown}
         return
     yield from shown
     for call in message.tool_calls:
-        yield {"type": "tool_use", "id": call.id, "name": call.name, "input": _arguments(call)}
+        yield {"type": "tool_use", "id": _call_id(call.id), "name": call.name, "input": _arguments(call)}
+
+
+def _call_id(call_id: str) -> str:
+    """What a call is named here. Another provider may have named it in its way, `functions.weather:0`; the same name is always the same."""
+    return call_id if _CALL_ID.fullmatch(call_id) else f"call_{hashlib.sha256(call_id.encode()).hexdigest()[:24]}"
 
 
 def _text(text: str) -> dict[str, Any]:
@@ -159,8 +175,8 @@ def _image(image: Image) -> dict[str, Any]:
 def _arguments(call: ToolCall) -> dict[str, Any]:
     try:
         return msgspec.json.decode(call.arguments.strip() or "{}", type=dict[str, Any])
-    except msgspec.DecodeError:
-        raise InvalidRequestError(
+    except (msgspec.DecodeError, RecursionError):
+        raise NotOfferedError(
             "this deployment's provider takes back only calls whose arguments are a JSON object", field="query.messages"
         ) from None
 
@@ -186,7 +202,7 @@ def _json(generation: Generation) -> dict[str, Any]:
     if generation.json_schema:
         return {"output_config": {"format": {"type": "json_schema", "schema": _closed(generation.json_schema)}}}
     if generation.tools is not None:
-        raise InvalidRequestError(
+        raise NotOfferedError(
             "this deployment's provider cannot be held to any JSON object and call tools at once", field="query.tools"
         )
     tool = {

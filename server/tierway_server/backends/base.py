@@ -195,6 +195,12 @@ class Backend(Protocol):
         """How many generations it is given at once; further ones wait in front of it."""
 
     @property
+    def idle_timeout_s(self) -> float | None:
+        """Longest silence in an answer, and before it, in seconds, that it is given; then its generation is closed, and has failed. None:
+        it sees to that itself.
+        """
+
+    @property
     def availability(self) -> Availability:
         """Whether it can answer now."""
 
@@ -215,7 +221,7 @@ class Backend(Protocol):
             EngineLostError: it died before the first chunk.
             StreamBrokenError: it died later.
             ContextTooLongError: the prompt does not fit.
-            InvalidRequestError: it cannot do what `sampling` or `json_schema` asks for.
+            NotOfferedError: it cannot do what `sampling` or `json_schema` asks for.
             ProviderError: a remote provider failed before the first chunk; see its kinds.
             ContentBlockedError: a provider refused the prompt for its content.
 

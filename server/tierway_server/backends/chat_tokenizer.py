@@ -48,7 +48,7 @@ class ChatTokenizer:
             raise TokenizerUnusableError("tokenizer.json cannot be read") from error
         try:
             self._special, self._template = _template(files)
-        except (TemplateError, ValueError, TypeError, AttributeError, LookupError) as error:
+        except (TemplateError, ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
             raise TokenizerUnusableError("the chat template cannot be read") from error
 
     def prompt(self, messages: Sequence[Message], answered: str) -> list[int]:

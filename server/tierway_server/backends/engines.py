@@ -69,7 +69,7 @@ def remote_engines(config: Config, unavailable: Sequence[str], socket: str) -> E
     """The same in the process of the engine host that listens on `socket`."""
 
     def remote(name: str, engine: EngineConfig) -> RemoteEngine:
-        return RemoteEngine(name, socket, capacity=engine.places)
+        return RemoteEngine(name, socket, capacity=engine.places, idle_timeout_s=engine.idle_timeout_s)
 
     return _engines(config, unavailable, remote)
 
@@ -91,6 +91,7 @@ def _supervised(launch: Launch, name: str, config: EngineConfig) -> SupervisedEn
         name,
         partial(launch, name, config),
         capacity=config.places,
+        idle_timeout_s=config.idle_timeout_s,
         start_timeout_s=config.start_timeout_s,
         initial_backoff_s=config.restart.initial_backoff_s,
         max_backoff_s=config.restart.max_backoff_s,

@@ -146,7 +146,7 @@ def reported(body: bytes) -> object:
     """Return what a body reports as an error; None when it reports none."""
     try:
         document: Any = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return document.get("error") if isinstance(document, Mapping) else None
 
@@ -240,7 +240,7 @@ def _report(body: bytes) -> object:
     """The error inside a body, if it is one of the forms in use."""
     try:
         document: Any = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     if isinstance(document, list) and document:  # Gemini's
         document = document[0]

@@ -14,11 +14,11 @@ import httpx2
 
 from tierway_server.backends.base import Chunk, Generation
 from tierway_server.backends.continuation import continued
+from tierway_server.backends.endpoint import Endpoint
 from tierway_server.backends.gemini_reply import GeminiReply
 from tierway_server.backends.gemini_request import request_body
 from tierway_server.backends.http_backend import HttpBackend, RemoteModel
 from tierway_server.backends.http_pool import HttpPool
-from tierway_server.backends.openai_endpoint import Endpoint
 from tierway_server.backends.openai_request import estimated_input_tokens
 from tierway_server.backends.room import tokens_to_generate
 
@@ -72,11 +72,6 @@ class GeminiBackend(HttpBackend):
         # Whether it really does not fit, the service knows.
         max_tokens = tokens_to_generate(generation, min(input_tokens, model.context_tokens - 1), model.context_tokens)
         body = request_body(generation, model.model, max_tokens)
-        parameters = dict(model.parameters)
-        if isinstance(config := parameters.pop("generationConfig", None), dict):
-            body["generationConfig"] |= config
-        streamed = self._streamed(
-            self._endpoint, {**body, **parameters}, GeminiReply(input_tokens, max_tokens), max_tokens
-        )
+        streamed = self._streamed(self._endpoint, body, GeminiReply(input_tokens, max_tokens), max_tokens)
         chunks = self._unless_refused(streamed)
         return continued(chunks, generation.answered) if generation.answered.strip() else chunks

@@ -7,7 +7,7 @@
 | `STOP` | STOP, TOOL_CALLS where something is called |
 | `MAX_TOKENS` and whatever is not known | LENGTH |
 | `SAFETY`, `RECITATION`, `BLOCKLIST`, `PROHIBITED_CONTENT`, `SPII`, `IMAGE_SAFETY` | CONTENT_FILTER |
-| `MALFORMED_FUNCTION_CALL`, `UNEXPECTED_TOOL_CALL` | failures |
+| `MALFORMED_FUNCTION_CALL`, `UNEXPECTED_TOOL_CALL` and their like | failures |
 | `promptFeedback.blockReason` | the prompt is refused for its content |
 | `logprobsResult` | log-probabilities |
 | `promptTokenCount`, `cachedContentTokenCount` | input tokens, cached ones |
@@ -16,15 +16,15 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Any
 
 import msgspec
 
 from tierway_core import estimate_tokens
 from tierway_server.backends.base import Chunk, FinishReason, TokenLogprob, ToolCall, Usage
+from tierway_server.backends.call_ids import with_own_ids
 from tierway_server.backends.length import Length
-from tierway_server.backends.reading import MalformedError, ReportedError
+from tierway_server.backends.reading import MalformedError, ReportedError, believed
 from tierway_server.backends.whole_text import WholeText
 
 _MOST_CALLS = 128
@@ -37,7 +37,10 @@ _FINISH_REASONS = {
     "SPII": FinishReason.CONTENT_FILTER,
     "IMAGE_SAFETY": FinishReason.CONTENT_FILTER,
 }
-_BROKEN = frozenset({"MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL"})
+_BROKEN = frozenset(
+    {"MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS"}
+    | {"MALFORMED_RESPONSE", "MISSING_THOUGHT_SIGNATURE"}
+)
 _BLOCKED = {"code": "content_filter"}
 
 
@@ -140,7 +143,7 @@ class GeminiReply:
         """
         try:
             event = _decoder.decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise MalformedError("no event") from None
         if event.error is not None:
             raise ReportedError(event.error)
@@ -170,7 +173,7 @@ class GeminiReply:
             tuple(self._logprobs),
             FinishReason.TOOL_CALLS if self._calls and reason is FinishReason.STOP else reason,
             self._account(),
-            tuple(self._calls),
+            tuple(with_own_ids(self._calls)),
         )
 
     def _more(self, candidate: _Candidate) -> None:
@@ -204,7 +207,7 @@ class GeminiReply:
         arguments = msgspec.json.encode(call.args).decode()
         self._spend(arguments)
         self._output_tokens += estimate_tokens(arguments)
-        self._calls.append(ToolCall(call.id or f"call_{secrets.token_hex(8)}", call.name, arguments))
+        self._calls.append(ToolCall(call.id, call.name, arguments))
 
     def _spend(self, piece: str) -> None:
         if self._length.is_passed_by(piece):
@@ -214,18 +217,14 @@ class GeminiReply:
     def _account(self) -> Usage:
         """What the service says that was read and written, else what is estimated here."""
         told = self._usage
-        if told is None or told.prompt_token_count is None:
+        if told is None or (prompt := believed(told.prompt_token_count)) is None:
             return Usage(self._input_tokens, 0, self._output_tokens)
-        read = told.prompt_token_count + told.tool_use_prompt_token_count
-        written = told.candidates_token_count
+        read = prompt + (believed(told.tool_use_prompt_token_count) or 0)
+        cached, thought = believed(told.cached_content_token_count) or 0, believed(told.thoughts_token_count) or 0
+        written = believed(told.candidates_token_count) or 0
         if self.is_done:  # it is we who ended it: more has come than the service had counted
             written = max(written, self._output_tokens)
-        return Usage(
-            read,
-            min(told.cached_content_token_count, read),
-            written + told.thoughts_token_count,
-            told.thoughts_token_count,
-        )
+        return Usage(read, min(cached, read), written + thought, thought)
 
 
 def _logprobs(told: _Logprobs | None) -> list[TokenLogprob]:

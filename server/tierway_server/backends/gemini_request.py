@@ -25,10 +25,12 @@ import msgspec
 
 from tierway_server.backends.base import Generation, Image, Message, Role, Sampling, ToolCall, ToolMode, Tools
 from tierway_server.backends.continuation import asked_to_continue
-from tierway_server.errors import InvalidRequestError
+from tierway_server.errors import NotOfferedError
 
 _MODES = {ToolMode.AUTO: "AUTO", ToolMode.NONE: "NONE", ToolMode.REQUIRED: "ANY"}
 _THINKS_IN_CALLS = re.compile(r"gemini-(?:[3-9]|[1-9][0-9])\b")
+_SEED_BITS = 2**31 - 1
+"""As many bits of a seed the API takes: the lower ones of ours."""
 _NO_SIGNATURE = "skip_thought_signature_validator"
 """From Gemini 3 on a call is taken back only with the signature that came with it, which our contract does not carry. Google's
 documentation has this one for calls that have none."""
@@ -43,7 +45,7 @@ def request_body(generation: Generation, model: str, max_tokens: int) -> dict[st
         max_tokens: the bound on the answer.
 
     Raises:
-        InvalidRequestError: it asks for something that the API does not have.
+        NotOfferedError: it asks for something that the API does not have.
 
     """
     is_continued = bool(generation.answered.strip())
@@ -67,7 +69,7 @@ def _sampled(sampling: Sampling) -> dict[str, Any]:
         "temperature": sampling.temperature,
         "topP": sampling.top_p,
         "topK": sampling.top_k,
-        "seed": sampling.seed,
+        "seed": None if sampling.seed is None else sampling.seed & _SEED_BITS,
         "presencePenalty": sampling.presence_penalty,
         "frequencyPenalty": sampling.frequency_penalty,
         "stopSequences": list(sampling.stop) or None,
@@ -116,14 +118,14 @@ def _parts(message: Message, names: Mapping[str, str], model: str) -> Iterator[d
 
 def _image(image: Image) -> dict[str, Any]:
     if image.uri:
-        raise InvalidRequestError("this deployment's provider takes no images by address", field="query.messages")
+        raise NotOfferedError("this deployment's provider takes no images by address", field="query.messages")
     return {"inlineData": {"mimeType": image.mime_type, "data": base64.b64encode(image.data).decode()}}
 
 
 def _call(call: ToolCall, model: str) -> dict[str, Any]:
     arguments = _object(call.arguments.strip() or "{}")
     if arguments is None:
-        raise InvalidRequestError(
+        raise NotOfferedError(
             "this deployment's provider takes back only calls whose arguments are a JSON object", field="query.messages"
         )
     part: dict[str, Any] = {"functionCall": {"id": call.id, "name": call.name, "args": arguments}}
@@ -135,7 +137,7 @@ def _call(call: ToolCall, model: str) -> dict[str, Any]:
 def _object(text: str) -> dict[str, Any] | None:
     try:
         return msgspec.json.decode(text, type=dict[str, Any])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 
@@ -18,8 +18,9 @@ import msgspec
 from tierway_server.backends import failures
 from tierway_server.backends.base import Availability, Chunk, FinishReason, Generation
 from tierway_server.backends.coalesced import coalesced
+from tierway_server.backends.endpoint import Endpoint, Reply
 from tierway_server.backends.http_pool import HttpPool
-from tierway_server.backends.openai_endpoint import Endpoint
+from tierway_server.backends.own_parameters import with_own
 from tierway_server.backends.rate_limits import exhausted_s
 from tierway_server.backends.reading import MalformedError, Reading, ReportedError
 from tierway_server.backends.sse import EventReader, EventTooLongError
@@ -60,6 +61,8 @@ class RemoteModel:
 class HttpBackend(ABC):
     """A `Backend` over a provider's pool of connections."""
 
+    idle_timeout_s = None
+    """The transports have it, between two bytes: a comment in the stream is a sign of life too."""
     will_return = False
 
     def __init__(self, model: RemoteModel, pool: HttpPool, held: Callable[[float], None] = lambda _: None) -> None:
@@ -74,7 +77,6 @@ class HttpBackend(ABC):
         self.capacity = model.capacity
         self._model = model
         self._pool = pool
-        self._timeouts = pool.client.timeout.as_dict()
         self._held = held
         self._availability = Availability(True)
         self._watchers: list[Callable[[Availability], None]] = []
@@ -130,50 +132,47 @@ class HttpBackend(ABC):
         self, endpoint: Endpoint, body: Mapping[str, object], answer: Reading, max_tokens: int
     ) -> AsyncGenerator[Chunk, None]:
         """What is answered to `body`, as `answer` reads it."""
-        response = await self._asked(endpoint, msgspec.json.encode(body))
+        reply = await self._asked(endpoint, msgspec.json.encode(with_own(body, self._model.parameters)))
         try:
-            data = response.aiter_raw()
-            async with aclosing(self._chunks(data, answer, max_tokens)) as chunks:
+            async with aclosing(self._chunks(reply, answer, max_tokens)) as chunks:
                 async for chunk in chunks:
                     yield chunk
             yield answer.last_chunk()
             # The last event has come, the end of the stream not always.
             with suppress(TimeoutError, httpx2.HTTPError):
                 async with asyncio.timeout(_LEAVE_S):
-                    async for _ in data:
+                    while await reply.read():
                         pass
         finally:
-            await response.aclose()
+            await reply.aclose()
 
-    async def _asked(self, endpoint: Endpoint, body: bytes) -> httpx2.Response:
+    async def _asked(self, endpoint: Endpoint, body: bytes) -> Reply:
         """The provider's answer, of which a stream of events is to come."""
         provider = self._model.provider
         try:
-            response = await self._pool.transport.handle_async_request(endpoint.request(body, self._timeouts))
+            reply = await self._pool.transport.post(endpoint, body)
         except httpx2.HTTPError as failure:
             raise failures.of_exception(provider, failure) from None
-        status, headers = response.status_code, response.headers
+        status, headers = reply.status, reply.headers
         if (empty_s := exhausted_s(headers)) is not None:
             self._held(empty_s)
         if status == httpx2.codes.OK and headers.get("content-type", _EVENTS).lower().startswith(_EVENTS):
-            return response
+            return reply
         try:
-            report = await _beginning(response)
+            report = await _beginning(reply)
         finally:
-            await response.aclose()
+            await reply.aclose()
         if status == httpx2.codes.OK:
             if (error := failures.reported(report)) is not None:
                 raise failures.of_report(provider, error)
             raise failures.no_answer(provider, status, "content_type")
         raise failures.of_response(provider, status, headers, report)
 
-    async def _chunks(
-        self, data: AsyncIterator[bytes], answer: Reading, max_tokens: int
-    ) -> AsyncGenerator[Chunk, None]:
+    async def _chunks(self, reply: Reply, answer: Reading, max_tokens: int) -> AsyncGenerator[Chunk, None]:
         """All of an answer but its last chunk; returns when it has ended well."""
         raised: Exception | None = None
         try:
-            async with aclosing(_read(data, answer, max_tokens)) as chunks:
+            async with aclosing(_read(reply, answer, max_tokens)) as chunks:
                 async for chunk in chunks:
                     yield chunk
         except (httpx2.HTTPError, ReportedError, MalformedError, EventTooLongError) as failure:
@@ -201,17 +200,20 @@ class HttpBackend(ABC):
         return failures.no_answer(self._model.provider, httpx2.codes.OK, what)
 
 
-async def _read(data: AsyncIterator[bytes], answer: Reading, max_tokens: int) -> AsyncGenerator[Chunk, None]:
-    """Let `answer` take the events in `data`, until it is done or they end; yields what it comes to meanwhile."""
+async def _read(reply: Reply, answer: Reading, max_tokens: int) -> AsyncGenerator[Chunk, None]:
+    """Let `answer` take the events of a reply, until it is done or they end; yields what it comes to meanwhile."""
     events = EventReader(_EVENT_BYTES)
     bytes_left = max_tokens * _TOKEN_BYTES + _EVENT_BYTES
+    account_until_s: float | None = None
     while not answer.is_done:
-        piece = await _next(data, answer)
-        for payload in events.end() if piece is None else events.feed(piece):
+        if account_until_s is None and answer.finish_reason is not None:
+            account_until_s = asyncio.get_running_loop().time() + _ACCOUNT_S
+        piece = await _next(reply, account_until_s)
+        for payload in events.feed(piece) if piece else events.end():
             answer.take(payload)
             if answer.is_done:
                 return
-        if piece is None:
+        if not piece:
             return
         bytes_left -= len(piece)
         if bytes_left < 0:
@@ -221,24 +223,22 @@ async def _read(data: AsyncIterator[bytes], answer: Reading, max_tokens: int) ->
             yield chunk
 
 
-async def _next(data: AsyncIterator[bytes], answer: Reading) -> bytes | None:
-    """The next bytes; None at the end. Behind the answer's end only its account is waited for, and not long."""
-    if answer.finish_reason is None:
-        return await anext(data, None)
+async def _next(reply: Reply, account_until_s: float | None) -> bytes:
+    """The next bytes; none at the end. Behind the answer's end only its account is waited for, and no longer than until then."""
+    if account_until_s is None:
+        return await reply.read()
     try:
-        async with asyncio.timeout(_ACCOUNT_S):
-            return await anext(data, None)
+        async with asyncio.timeout_at(account_until_s):
+            return await reply.read()
     except TimeoutError:
-        return None
+        return b""
 
 
-async def _beginning(response: httpx2.Response) -> bytes:
+async def _beginning(reply: Reply) -> bytes:
     """The beginning of a body that says what went wrong, as much of it as comes soon."""
     report = b""
     with suppress(TimeoutError, httpx2.HTTPError):
         async with asyncio.timeout(_REPORT_S):
-            async for piece in response.aiter_raw():
+            while len(report) < _REPORT_BYTES and (piece := await reply.read()):
                 report += piece
-                if len(report) >= _REPORT_BYTES:
-                    break
     return report[:_REPORT_BYTES]

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import httpx2
 
+from tierway_server.backends.endpoint import Transport
 from tierway_server.backends.http2_transport import Http2Transport
 from tierway_server.backends.http_transport import AiohttpTransport
 
@@ -31,9 +32,8 @@ class HttpPool(NamedTuple):
 
     client: httpx2.AsyncClient
     """For the providers' SDKs, and for all that is not asked for often."""
-    transport: httpx2.AsyncBaseTransport
-    """What the client sends by. What the client adds (redirects, cookies, authentication) no answer needs: without it each takes a tenth
-    of a millisecond less of processor time."""
+    transport: Transport
+    """What the client sends by, for answers. What the client adds (redirects, cookies, authentication) none of them needs."""
 
 
 def http_pool(base_url: str, limits: PoolLimits) -> HttpPool:
@@ -47,11 +47,16 @@ def http_pool(base_url: str, limits: PoolLimits) -> HttpPool:
     """
     # Its line for each request would be the log of every answer.
     logging.getLogger("httpx2").setLevel(logging.WARNING)
-    transport: httpx2.AsyncBaseTransport
+    transport: Http2Transport | AiohttpTransport
     # Reading what is trusted takes some ten milliseconds, and nothing is to be trusted without TLS.
     context = httpx2.create_ssl_context() if base_url.startswith("https:") else None
     if limits.http2 and context is not None:
-        transport = Http2Transport(max_connections=limits.max_connections, context=context)
+        transport = Http2Transport(
+            max_connections=limits.max_connections,
+            connect_timeout_s=limits.connect_timeout_s,
+            idle_timeout_s=limits.idle_timeout_s,
+            context=context,
+        )
     else:
         transport = AiohttpTransport(
             max_connections=limits.max_connections,

@@ -1,23 +1,24 @@
-"""HTTP/1.1 for the providers' SDKs over aiohttp, whose parser is compiled.
+"""HTTP/1.1 over aiohttp, whose parser is compiled.
 
 httpx2's own transport reads HTTP/1.1 in Python: on the embedded default's two cores it takes 0.8 ms of processor time for a streamed
-answer of twenty events, this one 0.3 ms (docs/providers.md). HTTP/2, which aiohttp does not speak, stays with httpx2.
+answer of twenty events, this one 0.15 ms (docs/providers.md). HTTP/2, which aiohttp does not speak, stays with httpx2.
+
+Answers are asked for by `post`, without any of httpx2's types, which take longer to make than aiohttp takes to send them.
 """
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 
 import aiohttp
 import httpx2
-import yarl
+
+from tierway_server.backends.endpoint import Endpoint, Reply
 
 _KEEP_ALIVE_S = 30.0
-_OWN_FIELDS = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection"})
-"""Header fields that aiohttp writes itself."""
+_FAILURES = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
 
 
 class AiohttpTransport(httpx2.AsyncBaseTransport):
@@ -44,44 +45,44 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request, and return the answer as soon as its header fields are there."""
-        session = self._session or self._begin()
-        headers = [
-            (name.decode("ascii"), value.decode("latin-1"))
-            for name, value in request.headers.raw
-            if name.lower() not in _OWN_FIELDS
-        ]
-        data = await request.aread()
-        with _as_httpx2():
-            response = await self._sent(
-                session, request.method, yarl.URL(str(request.url), encoded=True), headers, data
-            )
+        endpoint = Endpoint(request.url, request.headers.raw)
+        reply = await self._sent(request.method, endpoint, await request.aread())
         return httpx2.Response(
-            response.status,
-            headers=response.raw_headers,
-            stream=_Body(response),
+            reply.status,
+            headers=list(reply.headers.items()),
+            stream=_Body(reply),
             extensions={"http_version": b"HTTP/1.1"},
         )
 
-    async def _sent(
-        self, session: aiohttp.ClientSession, method: str, url: yarl.URL, headers: list[tuple[str, str]], data: bytes
-    ) -> aiohttp.ClientResponse:
+    async def post(self, endpoint: Endpoint, body: bytes) -> Reply:
+        """Ask for an answer, and return it as soon as its header fields are there."""
+        return await self._sent("POST", endpoint, body)
+
+    async def _sent(self, method: str, endpoint: Endpoint, data: bytes) -> _Reply:
         """Send a request. A connection that the server was closing just then is no failure: another one is taken.
 
         llama.cpp's server closes each connection after a stream, and says that it keeps it.
         """
+        session = self._session or self._begin()
         for is_last in (False, False, True):
             told = _Told()
             try:
-                return await session.request(
-                    method, url, headers=headers, data=data or None, allow_redirects=False, trace_request_ctx=told
+                response = await session.request(
+                    method,
+                    endpoint.address,
+                    headers=endpoint.fields,
+                    data=data or None,
+                    allow_redirects=False,
+                    trace_request_ctx=told,
                 )
-            except aiohttp.ConnectionTimeoutError as error:
-                if told.is_queued:
-                    raise httpx2.PoolTimeout("all connections are in use") from error
-                raise
-            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-                if is_last or not told.is_reused:
-                    raise
+            except _FAILURES as failure:
+                if told.is_queued and isinstance(failure, aiohttp.ConnectionTimeoutError):
+                    raise httpx2.PoolTimeout("all connections are in use") from failure
+                was_closed = isinstance(failure, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError)
+                if is_last or not (was_closed and told.is_reused):
+                    raise _as_httpx2(failure) from failure
+            else:
+                return _Reply(response)
         raise AssertionError
 
     async def aclose(self) -> None:
@@ -130,19 +131,25 @@ async def _unqueued(_session: object, context: SimpleNamespace, _params: object)
     context.trace_request_ctx.is_queued = False
 
 
-class _Body(httpx2.AsyncByteStream):
-    """What comes after the header fields."""
+class _Reply:
+    """An answer under way."""
+
+    __slots__ = ("_response", "headers", "status")
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
+        self.status = response.status
+        self.headers = response.headers
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        content = self._response.content
-        with _as_httpx2():
-            while data := await content.readany():
-                yield data
+    async def read(self) -> bytes:
+        """What comes next of the body; nothing when that is over."""
+        try:
+            return await self._response.content.readany()
+        except _FAILURES as failure:
+            raise _as_httpx2(failure) from failure
 
     async def aclose(self) -> None:
+        """Read no more."""
         # A connection with the rest of an answer in it is of no more use; closing it is how the provider hears that nobody listens.
         if self._response.content.at_eof():
             self._response.release()
@@ -150,17 +157,30 @@ class _Body(httpx2.AsyncByteStream):
             self._response.close()
 
 
-@contextmanager
-def _as_httpx2() -> Iterator[None]:
-    """Raise as httpx2 does what aiohttp raises."""
-    try:
-        yield
-    except aiohttp.ClientConnectorError as error:
-        raise httpx2.ConnectError("no connection") from error
-    except (TimeoutError, aiohttp.ConnectionTimeoutError, aiohttp.ServerTimeoutError) as error:
-        is_connecting = isinstance(error, aiohttp.ConnectionTimeoutError)
-        raise (httpx2.ConnectTimeout if is_connecting else httpx2.ReadTimeout)("too slow") from error
-    except (aiohttp.ClientPayloadError, aiohttp.ClientConnectionError, OSError) as error:
-        raise httpx2.ReadError("the connection broke") from error
-    except (aiohttp.ClientError, ValueError) as error:
-        raise httpx2.RemoteProtocolError("no HTTP") from error
+class _Body(httpx2.AsyncByteStream):
+    """The same for httpx2."""
+
+    def __init__(self, reply: _Reply) -> None:
+        self._reply = reply
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while data := await self._reply.read():
+            yield data
+
+    async def aclose(self) -> None:
+        await self._reply.aclose()
+
+
+def _as_httpx2(failure: Exception) -> httpx2.HTTPError:
+    """What httpx2 raises where aiohttp raises `failure`."""
+    match failure:
+        case aiohttp.ConnectionTimeoutError():
+            return httpx2.ConnectTimeout("too slow")
+        case aiohttp.ClientConnectorError():
+            return httpx2.ConnectError("no connection")
+        case TimeoutError():
+            return httpx2.ReadTimeout("too slow")
+        case aiohttp.ClientPayloadError() | aiohttp.ClientConnectionError() | OSError():
+            return httpx2.ReadError("the connection broke")
+        case _:
+            return httpx2.RemoteProtocolError("no HTTP")

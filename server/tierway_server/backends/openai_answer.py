@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
-import secrets
 
 import msgspec
 
 from tierway_core import estimate_tokens
 from tierway_server.backends.base import Chunk, FinishReason, TokenLogprob, ToolCall, Usage
+from tierway_server.backends.call_ids import with_own_ids
 from tierway_server.backends.length import Length
 from tierway_server.backends.openai_events import (
     CallDelta,
     Choice,
     Logprobs,
+    TextPart,
     Token,
     UsageReport,
     decoded,
 )
-from tierway_server.backends.reading import MalformedError, ReportedError
+from tierway_server.backends.reading import MalformedError, ReportedError, believed
 from tierway_server.backends.whole_text import WholeText, encodable
 
 _FINISH = {
@@ -27,9 +28,24 @@ _FINISH = {
     "content_filter": FinishReason.CONTENT_FILTER,
     "tool_calls": FinishReason.TOOL_CALLS,
     "function_call": FinishReason.TOOL_CALLS,
+    # Together's, and those of Hugging Face's server.
+    "eos": FinishReason.STOP,
+    "eos_token": FinishReason.STOP,
+    "stop_sequence": FinishReason.STOP,
+    # Zhipu's; Gemini's own, which come through its compatible endpoint.
+    "sensitive": FinishReason.CONTENT_FILTER,
+    "safety": FinishReason.CONTENT_FILTER,
+    "recitation": FinishReason.CONTENT_FILTER,
+    "blocklist": FinishReason.CONTENT_FILTER,
+    "prohibited_content": FinishReason.CONTENT_FILTER,
+    "spii": FinishReason.CONTENT_FILTER,
 }
-_BROKEN = frozenset({"error", "insufficient_system_resource", "abort"})
-"""Finish reasons of answers that broke off: OpenRouter's, DeepSeek's, vLLM's."""
+"""In lower case, up to a colon: Gemini's endpoint says more behind one."""
+_BROKEN = frozenset(
+    {"error", "insufficient_system_resource", "abort", "network_error"}
+    | {"malformed_function_call", "unexpected_tool_call", "function_call_filter"}
+)
+"""Finish reasons of answers that broke off: OpenRouter's, DeepSeek's, vLLM's, Zhipu's; Gemini's."""
 
 _TOKEN_CHARACTERS = 32
 """An event with no more is taken for one token."""
@@ -47,12 +63,13 @@ class _Call(msgspec.Struct):
 class Answer:
     """One answer while it comes."""
 
-    def __init__(self, input_tokens: int, max_tokens: int) -> None:
+    def __init__(self, input_tokens: int, max_tokens: int, *, alternatives: int) -> None:
         """Begin an answer.
 
         Args:
             input_tokens: of the prompt, estimated: for services that do not tell.
             max_tokens: the most that was asked for; a service that sends far more is cut.
+            alternatives: as many were asked for to each token; a service that tells of more is not listened to.
 
         """
         self.finish_reason: FinishReason | None = None
@@ -60,6 +77,7 @@ class Answer:
         self.is_done = False
         """Whether the service said that nothing more comes."""
         self._input_tokens = input_tokens
+        self._alternatives = alternatives
         self._length = Length(max_tokens)
         self._whole = WholeText()
         self._texts: list[str] = []
@@ -88,8 +106,9 @@ class Answer:
             self.is_done = True
             return
         event = decoded(payload)
-        if event.error is not None:
-            raise ReportedError(event.error)
+        error = event.error if event.error is not None else (event.x_groq and event.x_groq.error)
+        if error is not None:
+            raise ReportedError(error)
         if event.choices is None and (event.object == "error" or event.message is not None):
             raise ReportedError(msgspec.json.decode(payload))
         usage = event.usage or (event.x_groq.usage if event.x_groq else None)
@@ -115,8 +134,7 @@ class Answer:
             self._texts.append(rest)
         reason = self.finish_reason or FinishReason.LENGTH
         calls = tuple(
-            ToolCall(call.id or f"call_{secrets.token_hex(12)}", call.name, encodable("".join(call.arguments)))
-            for call in self._calls
+            with_own_ids(ToolCall(call.id, call.name, encodable("".join(call.arguments))) for call in self._calls)
         )
         if calls and reason is FinishReason.STOP:
             reason = FinishReason.TOOL_CALLS  # where a call was demanded, OpenAI calls that a stop
@@ -129,23 +147,26 @@ class Answer:
     def _choose(self, choice: Choice) -> None:
         delta = choice.delta
         if delta is not None:
-            if delta.content or delta.refusal:
+            content = _shown(delta.content)
+            # A token that is no whole character comes without text.
+            if content or delta.refusal or (content is not None and choice.logprobs):
                 self._is_refused = self._is_refused or bool(delta.refusal)
-                self._say((delta.content or "") + (delta.refusal or ""), choice.logprobs)
+                self._say((content or "") + (delta.refusal or ""), choice.logprobs)
             for call in delta.tool_calls or ():
                 self._call(call)
         if choice.finish_reason:
-            if choice.finish_reason in _BROKEN:
+            reason = choice.finish_reason.partition(":")[0].lower()
+            if reason in _BROKEN:
                 raise ReportedError({"type": "broken"})
             # Unknown reasons are a service's own ways to say that it had enough.
-            self.finish_reason = _FINISH.get(choice.finish_reason, FinishReason.LENGTH)
+            self.finish_reason = _FINISH.get(reason, FinishReason.LENGTH)
 
     def _say(self, content: str, logprobs: Logprobs | None) -> None:
         self._spend(content)
         if text := self._whole.take(content):
             self._texts.append(text)
         tokens = logprobs.content if logprobs and logprobs.content else ()
-        self._logprobs += map(_logprob, tokens)
+        self._logprobs += [_logprob(token, self._alternatives) for token in tokens]
         count = len(tokens) or (1 if len(content) <= _TOKEN_CHARACTERS else estimate_tokens(content))
         self._tokens += count
         self._output_tokens += count
@@ -163,12 +184,17 @@ class Answer:
                 self._output_tokens += 1 if len(text) <= _TOKEN_CHARACTERS else estimate_tokens(text)
 
     def _place(self, delta: CallDelta) -> int:
-        """Which call a part belongs to: that of its index; without one a new id begins a new call, and the rest goes to the last."""
-        if delta.index is not None:
-            known = self._places.get(delta.index)
-        else:
-            is_new = delta.id and all(call.id != delta.id for call in self._calls)
+        """Which call a part belongs to: that of its index; without one a new id begins a new call, and the rest goes to the last.
+
+        Ollama and others give all calls the same index: there a name with a new id begins one, too.
+        """
+        is_new = bool(delta.id) and all(call.id != delta.id for call in self._calls)
+        if delta.index is None:
             known = None if is_new or not self._calls else len(self._calls) - 1
+        else:
+            known = self._places.get(delta.index)
+            if known is not None and is_new and self._calls[known].id and delta.function and delta.function.name:
+                known = None
         if known is not None:
             return known
         if len(self._calls) == _MOST_CALLS:
@@ -189,19 +215,25 @@ class Answer:
         Where the total is more than prompt and completion together (xAI, Gemini), the rest was thought, and is paid for as output.
         """
         usage = self._usage
-        if usage is None or usage.prompt_tokens is None:
+        if usage is None or (prompt := believed(usage.prompt_tokens)) is None:
             return Usage(self._input_tokens, 0, self._output_tokens)
-        prompt, completion = usage.prompt_tokens, usage.completion_tokens or 0
-        output = max(completion, (usage.total_tokens or 0) - prompt)
+        completion = believed(usage.completion_tokens) or 0
+        output = max(completion, (believed(usage.total_tokens) or 0) - prompt)
         prompt_details, details = usage.prompt_tokens_details, usage.completion_tokens_details
-        cached = (prompt_details and prompt_details.cached_tokens) or usage.prompt_cache_hit_tokens or 0
-        reasoning = (details and details.reasoning_tokens) or output - completion
+        cached_at_all = (prompt_details and prompt_details.cached_tokens) or usage.prompt_cache_hit_tokens
+        cached = believed(cached_at_all or usage.cached_tokens) or 0
+        reasoning = believed(details.reasoning_tokens if details else None) or output - completion
         return Usage(prompt, min(cached, prompt), output, min(reasoning, output))
 
 
-def _logprob(token: Token) -> TokenLogprob:
+def _shown(content: str | list[TextPart] | None) -> str | None:
+    """What of a delta is the answer's text; Mistral's models that think send a list, with their thoughts in it."""
+    return "".join(part.text for part in content if part.type == "text") if isinstance(content, list) else content
+
+
+def _logprob(token: Token, alternatives: int) -> TokenLogprob:
     return TokenLogprob(
         encodable(token.token),
         token.logprob,
-        tuple((encodable(other.token), other.logprob) for other in token.top_logprobs or ()),
+        tuple((encodable(other.token), other.logprob) for other in (token.top_logprobs or ())[:alternatives]),
     )

@@ -11,11 +11,11 @@ from functools import cached_property
 
 from tierway_server.backends.base import Chunk, Generation
 from tierway_server.backends.continuation import asked_to_continue, continued
+from tierway_server.backends.endpoint import Endpoint
 from tierway_server.backends.http_backend import HttpBackend, RemoteModel
 from tierway_server.backends.http_pool import HttpPool
 from tierway_server.backends.openai_answer import Answer
 from tierway_server.backends.openai_dialects import Dialect
-from tierway_server.backends.openai_endpoint import Endpoint
 from tierway_server.backends.openai_request import estimated_input_tokens, request_body
 from tierway_server.config import PREFILL
 
@@ -66,5 +66,6 @@ class OpenAIBackend(HttpBackend):
             generation, self._dialect, model.lacks, model=model.model, context_tokens=model.context_tokens
         )
         max_tokens = body[self._dialect.max_tokens]
-        answer = Answer(estimated_input_tokens(generation), max_tokens)
-        return self._streamed(self._endpoint, {**body, **model.parameters}, answer, max_tokens)
+        alternatives = generation.sampling.top_logprobs or 0
+        answer = Answer(estimated_input_tokens(generation), max_tokens, alternatives=alternatives)
+        return self._streamed(self._endpoint, body, answer, max_tokens)

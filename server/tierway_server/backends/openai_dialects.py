@@ -42,6 +42,8 @@ class Dialect:
     """Whether the conversation has to say "JSON" where any JSON object is asked for."""
     prefill: Prefill = Prefill.LAST_TURN
     """How it continues an assistant's turn, if it does."""
+    least_alternatives: int = 0
+    """Without so many of them it tells no log-probability of the token itself."""
     parameters: Mapping[str, object] = field(default_factory=dict)
     """Stated in every request."""
 
@@ -58,7 +60,7 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
         "gemini": Dialect(schema=Schema.PLAIN),
         "xai": Dialect(max_tokens="max_completion_tokens"),
         "ollama": Dialect(schema=Schema.PLAIN),
-        "llamacpp": Dialect(schema=Schema.PLAIN),
+        "llamacpp": Dialect(schema=Schema.PLAIN, least_alternatives=1),
         "vllm": Dialect(max_tokens="max_completion_tokens", schema=Schema.PLAIN, prefill=Prefill.VLLM),
     }
 )

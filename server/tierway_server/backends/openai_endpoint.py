@@ -9,22 +9,10 @@ from __future__ import annotations
 
 import httpx2
 
+from tierway_server.backends.endpoint import Endpoint
+
 _UNSENT = "x-stainless-"
 """What the SDK tells OpenAI of itself and this machine is nobody else's affair."""
-
-
-class Endpoint:
-    """An address with what lets one in; nothing of it is ever shown."""
-
-    __slots__ = ("headers", "url")
-
-    def __init__(self, url: httpx2.URL, headers: list[tuple[bytes, bytes]]) -> None:
-        self.url = url
-        self.headers = headers
-
-    def request(self, content: bytes, timeouts: dict[str, float | None]) -> httpx2.Request:
-        """A request for one answer; `timeouts` as httpx2 hands them to its transports."""
-        return httpx2.Request("POST", self.url, headers=self.headers, content=content, extensions={"timeout": timeouts})
 
 
 def chat_completions(
@@ -65,6 +53,7 @@ def chat_completions(
             )
         # The SDK takes them from the environment, for whomever it talks to; an operator states them in `headers`.
         client.organization = client.project = None
+        client._custom_headers = {}  # noqa: SLF001  # no argument of it stands above the environment
         client.post("/chat/completions", body={"model": model}, cast_to=httpx2.Response)
     request = made[0]
     unsent = {

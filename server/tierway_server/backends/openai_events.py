@@ -25,10 +25,17 @@ class CallDelta(msgspec.Struct):
     function: Function | None = None
 
 
+class TextPart(msgspec.Struct):
+    """A part of what is added, where that is a list."""
+
+    type: str = ""
+    text: str = ""
+
+
 class Delta(msgspec.Struct):
     """What is added to the answer."""
 
-    content: str | None = None
+    content: str | list[TextPart] | None = None
     refusal: str | None = None
     tool_calls: list[CallDelta] | None = None
 
@@ -82,12 +89,14 @@ class UsageReport(msgspec.Struct):
     prompt_tokens_details: PromptDetails | None = None
     completion_tokens_details: CompletionDetails | None = None
     prompt_cache_hit_tokens: int | None = None
+    cached_tokens: int | None = None
 
 
 class Groq(msgspec.Struct):
     """What Groq adds."""
 
     usage: UsageReport | None = None
+    error: Any = None
 
 
 class ChunkEvent(msgspec.Struct):
@@ -115,7 +124,7 @@ def decoded(payload: bytes) -> ChunkEvent:
         return _decoder.decode(payload)
     except msgspec.ValidationError as error:
         raise MalformedError(str(error)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     # Half a character: JSON that only a tolerant reader takes.
     try:

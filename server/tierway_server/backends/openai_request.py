@@ -1,19 +1,22 @@
 """A generation as a request of OpenAI's chat completions, in the dialect of the service: the one way out.
 
-What a dialect lacks is refused here with `InvalidRequestError`. Routing knows of it and sends such requests elsewhere, so that this is
+What a dialect lacks is refused here with `NotOfferedError`. Routing knows of it and sends such requests elsewhere, so that this is
 only met where the configuration promises what is not there.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from tierway_core import estimate_tokens
 from tierway_server.backends.base import Generation, Image, Message, Role, Tool, ToolMode, Tools
+from tierway_server.backends.image_tokens import image_tokens
 from tierway_server.backends.openai_dialects import Dialect, Prefill, Schema
-from tierway_server.errors import CostCeilingError, InvalidRequestError
+from tierway_server.backends.strict_schema import keeps_strict_rules
+from tierway_server.errors import CostCeilingError, NotOfferedError
 
 _ROLES = {Role.SYSTEM: "system", Role.USER: "user", Role.ASSISTANT: "assistant", Role.TOOL: "tool"}
 _MODES = {ToolMode.AUTO: "auto", ToolMode.NONE: "none", ToolMode.REQUIRED: "required"}
@@ -22,8 +25,6 @@ _HIGH_TEMPERATURE = 1.0
 _SAY_JSON = "Answer with a JSON object."
 _TURN_TOKENS = 4
 """What a turn costs beside its text, in most templates."""
-_IMAGE_TOKENS = 1_000
-"""What an image costs, about, where nobody says."""
 
 
 def request_body(
@@ -39,7 +40,7 @@ def request_body(
         context_tokens: most tokens of prompt and answer together.
 
     Raises:
-        InvalidRequestError: the generation needs what the deployment lacks.
+        NotOfferedError: the generation needs what the deployment lacks.
         CostCeilingError: the prompt alone is estimated to cost more than the request may.
 
     """
@@ -47,7 +48,7 @@ def request_body(
     body: dict[str, Any] = {"model": model, "messages": messages, "stream": True}
     body["stream_options"] = {"include_usage": True}
     body[dialect.max_tokens] = _max_tokens(generation, context_tokens)
-    _sample(body, generation, lacks)
+    _sample(body, generation, lacks, dialect.least_alternatives)
     if generation.tools is not None:
         _offer(body, generation.tools, lacks)
     if generation.json_schema is not None:
@@ -63,9 +64,9 @@ def estimated_input_tokens(generation: Generation) -> int:
     """About how many tokens the prompt has."""
     tokens = estimate_tokens(generation.answered)
     for message in generation.messages:
-        images = sum(isinstance(part, Image) for part in message.parts)
+        images = sum(image_tokens(part) for part in message.parts if isinstance(part, Image))
         calls = sum(estimate_tokens(call.name + call.arguments) for call in message.tool_calls)
-        tokens += estimate_tokens(message.text) + calls + _TURN_TOKENS + images * _IMAGE_TOKENS
+        tokens += estimate_tokens(message.text) + calls + _TURN_TOKENS + images
     return tokens
 
 
@@ -106,8 +107,10 @@ def _part(part: str | Image, lacks: frozenset[str]) -> dict[str, Any]:
     return {"type": "image_url", "image_url": {"url": f"data:{part.mime_type};base64,{data}"}}
 
 
-def _sample(body: dict[str, Any], generation: Generation, lacks: frozenset[str]) -> None:
+def _sample(body: dict[str, Any], generation: Generation, lacks: frozenset[str], least_alternatives: int) -> None:
     sampling = generation.sampling
+    if "penalties" in lacks and not (sampling.presence_penalty or sampling.frequency_penalty):
+        sampling = replace(sampling, presence_penalty=None, frequency_penalty=None)  # none is what it has anyway
     stated: dict[str, Any] = {
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
@@ -132,12 +135,13 @@ def _sample(body: dict[str, Any], generation: Generation, lacks: frozenset[str])
     body |= {key: value for key, value in stated.items() if value is not None}
     if sampling.top_logprobs is not None:
         body["logprobs"] = True
-        body["top_logprobs"] = sampling.top_logprobs
+        body["top_logprobs"] = max(sampling.top_logprobs, least_alternatives)
 
 
 def _offer(body: dict[str, Any], tools: Tools, lacks: frozenset[str]) -> None:
-    if not tools.tools:
-        return
+    is_silent = tools.mode is ToolMode.NONE and not tools.name
+    if not tools.tools or (is_silent and "tool_choice" in lacks):
+        return  # what must not be called, and cannot be forbidden, is not offered
     _require("tools", lacks, "tools")
     body["tools"] = [_tool(tool) for tool in tools.tools]
     if tools.name:
@@ -170,23 +174,10 @@ def _hold_to(body: dict[str, Any], schema: Mapping[str, Any], dialect: Dialect, 
     _require("json_schema", lacks, "query.response_format")
     wanted: dict[str, Any] = {"name": "answer", "schema": dict(schema)}
     if dialect.schema is Schema.STRICT:
-        wanted["strict"] = keeps_strict_rules(schema)
+        wanted["strict"] = schema.get("type") == "object" and keeps_strict_rules(schema)
     body["response_format"] = {"type": "json_schema", "json_schema": wanted}
-
-
-def keeps_strict_rules(schema: object) -> bool:
-    """Whether services that can be strict take `schema` so: every object in it closed, and all of its properties required."""
-    if isinstance(schema, Mapping):
-        properties = schema.get("properties")
-        if isinstance(properties, Mapping) or schema.get("type") == "object":
-            required = schema.get("required", ())
-            is_listed = isinstance(required, Sequence) and set(properties or ()) == set(required)
-            if schema.get("additionalProperties") is not False or not is_listed:
-                return False
-        return all(map(keeps_strict_rules, schema.values()))
-    return all(map(keeps_strict_rules, schema)) if isinstance(schema, list | tuple) else True
 
 
 def _require(feature: str, lacks: frozenset[str], field: str) -> None:
     if feature in lacks:
-        raise InvalidRequestError("this deployment cannot do what the field asks for", field=field)
+        raise NotOfferedError("this deployment cannot do what the field asks for", field=field)

@@ -6,6 +6,8 @@ from typing import Protocol
 
 from tierway_server.backends.base import Chunk, FinishReason
 
+_MOST_TOKENS = 2**40
+
 
 class MalformedError(Exception):
     """An event is none that the service's API has."""
@@ -17,6 +19,11 @@ class ReportedError(Exception):
     def __init__(self, report: object) -> None:
         super().__init__("reported inside the stream")
         self.report = report
+
+
+def believed(tokens: int | None) -> int | None:
+    """A number of tokens as a service tells it; None where it can be none: nobody is paid for it, or paid back."""
+    return tokens if tokens is not None and 0 <= tokens <= _MOST_TOKENS else None
 
 
 class Reading(Protocol):

@@ -37,10 +37,12 @@ class RemoteEngine:
         socket: str,
         *,
         capacity: int,
+        idle_timeout_s: float,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.name = name
         self.capacity = capacity
+        self.idle_timeout_s = idle_timeout_s
         self._socket = socket
         self._state = _ABSENT
         self._sleep = sleep

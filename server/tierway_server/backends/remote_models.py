@@ -13,14 +13,15 @@ from typing import Protocol
 from tierway_server.backends.anthropic_api import AnthropicBackend
 from tierway_server.backends.anthropic_endpoint import messages
 from tierway_server.backends.base import Availability, Backend
+from tierway_server.backends.endpoint import Endpoint
 from tierway_server.backends.gemini_api import GeminiBackend, stream_generate_content
 from tierway_server.backends.http_backend import RemoteModel
 from tierway_server.backends.http_pool import HttpPool, PoolLimits, http_pool
 from tierway_server.backends.openai_api import OpenAIBackend
 from tierway_server.backends.openai_dialects import DIALECTS, dialect_of
-from tierway_server.backends.openai_endpoint import Endpoint, chat_completions
+from tierway_server.backends.openai_endpoint import chat_completions
 from tierway_server.backends.presence import NOT_ASKED, watch_server
-from tierway_server.config import Config, DeploymentConfig, ModelConfig, ProviderConfig, expand_path, resolve_secret
+from tierway_server.config import Config, DeploymentConfig, ModelConfig, ProviderConfig, Secrets, expand_path
 
 
 class RemoteBackend(Backend, Protocol):
@@ -135,6 +136,7 @@ class RemoteModels:
         config: Config,
         unavailable: Sequence[str],
         environ: Mapping[str, str],
+        secrets: Secrets,
         held: Callable[[str, float], None] = lambda _provider, _seconds: None,
         *,
         answers: bool = True,
@@ -144,7 +146,8 @@ class RemoteModels:
         Args:
             config: the whole configuration.
             unavailable: for each deployment why it cannot answer; empty when nothing static stands in its way.
-            environ: where credentials may be.
+            environ: the environment.
+            secrets: resolves credentials.
             held: told of a provider by its name that a rate limit has nothing left, and for how many seconds.
             answers: whether this process asks for answers; a supervisor only wants to know who is there.
 
@@ -163,7 +166,9 @@ class RemoteModels:
                 continue
             if (provider := self._providers.get(deployment.provider)) is None:
                 name = deployment.provider
-                provider = self._providers[name] = _provider(name, config.providers[name], environ, partial(held, name))
+                provider = self._providers[name] = _provider(
+                    name, config.providers[name], environ, secrets, partial(held, name)
+                )
             backend = CONSTRUCT[provider.config.kind](provider, model, deployment)
             if provider.key is None:
                 backend.become(NOT_ASKED)  # and prepared when it is there
@@ -216,13 +221,15 @@ class RemoteModels:
             backend.become(availability)
 
 
-def _provider(name: str, config: ProviderConfig, environ: Mapping[str, str], held: Callable[[float], None]) -> Provider:
+def _provider(
+    name: str, config: ProviderConfig, environ: Mapping[str, str], secrets: Secrets, held: Callable[[float], None]
+) -> Provider:
     limits = PoolLimits(
         connect_timeout_s=config.connect_timeout_s,
         idle_timeout_s=config.idle_timeout_s,
         max_connections=config.max_connections,
         http2=config.http2,
     )
-    key = None if config.api_key is None else resolve_secret(config.api_key, environ)
+    key = None if config.api_key is None else secrets.key(config.api_key)
     tokenizer = None if config.tokenizer is None else expand_path(config.tokenizer, environ)
     return Provider(name, config, key, http_pool(config.address, limits), held, tokenizer)

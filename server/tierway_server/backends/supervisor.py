@@ -50,6 +50,7 @@ class SupervisedEngine:
         launch: Callable[[], Awaitable[Engine]],
         *,
         capacity: int,
+        idle_timeout_s: float,
         start_timeout_s: float,
         initial_backoff_s: float,
         max_backoff_s: float,
@@ -58,6 +59,7 @@ class SupervisedEngine:
     ) -> None:
         self.name = name
         self.capacity = capacity
+        self.idle_timeout_s = idle_timeout_s
         self.has_settled = False
         """Whether the first start is over, well or badly."""
         self.will_return = True

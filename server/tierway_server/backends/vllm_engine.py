@@ -30,10 +30,10 @@ from tierway_server.backends.room import tokens_to_generate
 from tierway_server.backends.vllm_params import chunk_logprobs, finish_reason, sampling_params
 from tierway_server.backends.vllm_plugin import ENVIRONMENT_KEY
 from tierway_server.backends.vllm_prompt import Prompter, offered
-from tierway_server.backends.vllm_tools import Calls, ToolParsing
+from tierway_server.backends.vllm_tools import Calls, ToolParsing, check_tool_parser
 from tierway_server.errors import (
     EngineLostError,
-    InvalidRequestError,
+    NotOfferedError,
     StreamBrokenError,
     TierwayError,
 )
@@ -178,7 +178,7 @@ class VllmEngine:
             calls = None
             if (tools := offered(generation)) is not None:
                 if self._tools is None:
-                    raise InvalidRequestError("the engine has no tool parser", field="query.tools")
+                    raise NotOfferedError("the engine has no tool parser", field="query.tools")
                 calls = self._tools.begin(tools, params)
             collector = await llm.add_request(generation.id, tokens_input(prompt), params)
         except (VLLMClientError, ValueError) as refused:
@@ -189,7 +189,7 @@ class VllmEngine:
             field = "query.tools" if generation.tools is not None else "sampling"
             if generation.json_schema is not None:
                 field = "query.response_format"
-            raise InvalidRequestError("the engine cannot do what this field asks for", field=field) from None
+            raise NotOfferedError("the engine cannot do what this field asks for", field=field) from None
         reader = CoalescingReader(collector, self._config.coalesce_window_s)
         self._readers.add(reader)
         if self._is_dead:
@@ -234,6 +234,8 @@ def _launch(name: str, folder: str, config: EngineConfig, given_up: threading.Ev
         from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.v1.engine.async_llm import AsyncLLM
 
+        if config.tool_parser is not None:
+            check_tool_parser(config.tool_parser)
         args = AsyncEngineArgs(
             model=folder,
             served_model_name=name,

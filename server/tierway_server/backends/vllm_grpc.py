@@ -12,6 +12,7 @@ import hashlib
 import io
 import logging
 import zipfile
+import zlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -106,6 +107,8 @@ class _Model:
 class VllmGrpcBackend:
     """A `Backend` over one connection to a vLLM server."""
 
+    idle_timeout_s = None
+    """Each read has it."""
     will_return = True
 
     def __init__(self, server: VllmServer, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
@@ -294,7 +297,8 @@ def _in_bundle(data: bytes, fingerprint: str) -> dict[str, bytes]:
             if sum(entry.file_size for entry in found) > _MOST_BUNDLE_BYTES:
                 raise TokenizerUnusableError("it is too large")
             return {entry.filename: bundle.read(entry) for entry in found}
-    except zipfile.BadZipFile as error:
+    # RuntimeError: it is encrypted, or compressed in a way that is not known here.
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         raise TokenizerUnusableError("it is no archive") from error
 
 

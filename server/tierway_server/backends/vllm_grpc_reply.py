@@ -43,7 +43,7 @@ class VllmReply:
         """Take the next tokens, and return the text that they complete; None: they are none yet, and go with the next."""
         self._usage = replace(
             self._usage,
-            cached_input_tokens=max(self._usage.cached_input_tokens, told.cached_tokens),
+            cached_input_tokens=max(self._usage.cached_input_tokens, min(told.cached_tokens, self._usage.input_tokens)),
             output_tokens=self._usage.output_tokens + len(told.token_ids),
         )
         self._tokens += len(told.token_ids)

@@ -26,7 +26,7 @@ from smg_grpc_proto.generated import vllm_engine_pb2 as pb
 
 from tierway_server.backends.base import FinishReason, Generation, TokenLogprob
 from tierway_server.backends.chat_tokenizer import ChatTokenizer
-from tierway_server.errors import InvalidRequestError
+from tierway_server.errors import NotOfferedError
 
 MOST_LOGPROBS = 20
 """More than that vLLM does not tell unless it is started so. With so many asked for, the last alternative is the sampled token where
@@ -53,13 +53,13 @@ def request(
     """Write a generation in vLLM's words.
 
     Raises:
-        InvalidRequestError: it asks for what this way cannot carry.
+        NotOfferedError: it asks for what this way cannot carry.
 
     """
     if generation.tools is not None:
-        raise InvalidRequestError("this deployment cannot call tools", field="query.tools")
+        raise NotOfferedError("this deployment cannot call tools", field="query.tools")
     if any(message.parts for message in generation.messages):
-        raise InvalidRequestError("this deployment cannot see images", field="query.messages")
+        raise NotOfferedError("this deployment cannot see images", field="query.messages")
     sampling = generation.sampling
     stated: dict[str, Any] = {
         "temperature": sampling.temperature,

@@ -13,13 +13,28 @@ from typing import TYPE_CHECKING, Any
 
 from tierway_server.backends.base import Chunk, FinishReason, ToolCall, ToolMode, Tools
 from tierway_server.backends.vllm_prompt import described
-from tierway_server.errors import InvalidRequestError, ModelUnavailableError
+from tierway_server.errors import ModelUnavailableError, NotOfferedError
 
 if TYPE_CHECKING:
     from vllm.entrypoints.generate.base.protocol import DeltaToolCall
     from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
     from vllm.parser import Parser
     from vllm.sampling_params import SamplingParams
+
+
+def check_tool_parser(name: str) -> None:
+    """Say before an engine starts what would only be found when it has: vLLM knows no parser of this name.
+
+    Raises:
+        ModelUnavailableError: so it is.
+
+    """
+    from vllm.parser import ParserManager
+
+    try:
+        ParserManager.get_tool_parser(tool_parser_name=name, enable_auto_tools=True)
+    except TypeError:
+        raise ModelUnavailableError(f'vLLM has no tool parser "{name}"') from None
 
 
 class ToolParsing:
@@ -53,7 +68,7 @@ class ToolParsing:
             params: how the engine generates; told here what the parser needs of it.
 
         Raises:
-            InvalidRequestError: the model cannot be held to the choice.
+            NotOfferedError: the model cannot be held to the choice.
             ValueError: (of vLLM) a tool that it cannot offer.
 
         """
@@ -74,7 +89,7 @@ class ToolParsing:
         parser = self._parser(self._tokenizer, request.tools)
         request = parser.adjust_request(request)
         if is_bound and request.structured_outputs is None:
-            raise InvalidRequestError("the engine cannot be held to this choice", field="query.tool_choice")
+            raise NotOfferedError("the engine cannot be held to this choice", field="query.tool_choice")
         params.structured_outputs = request.structured_outputs
         params.skip_special_tokens = request.skip_special_tokens  # in some models they mark a call
         return Calls(parser, request)

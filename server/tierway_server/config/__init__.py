@@ -18,7 +18,7 @@ from tierway_server.config.problems import ConfigError, Problem
 from tierway_server.config.provider_kinds import PREFILL, FeatureName
 from tierway_server.config.providers import ProviderConfig
 from tierway_server.config.queue import QueueConfig
-from tierway_server.config.references import ReferenceUnresolvedError, expand_path, resolve_secret, resolve_weights
+from tierway_server.config.references import ReferenceUnresolvedError, expand_path, resolve_weights
 from tierway_server.config.routing import (
     ClassifierConfig,
     ExpectedOutputConfig,
@@ -27,6 +27,7 @@ from tierway_server.config.routing import (
     RoutingConfig,
 )
 from tierway_server.config.schema import json_schema
+from tierway_server.config.secrets import Secrets, VaultAnswer
 from tierway_server.config.server import ConstitutionConfig, LimitsConfig, ServerConfig
 from tierway_server.config.shared_state import SharedStateConfig
 from tierway_server.config.table import build_table, chains
@@ -59,8 +60,10 @@ __all__ = [
     "RestartConfig",
     "RetriesConfig",
     "RoutingConfig",
+    "Secrets",
     "ServerConfig",
     "SharedStateConfig",
+    "VaultAnswer",
     "build_table",
     "calibration_path",
     "chains",
@@ -72,7 +75,6 @@ __all__ = [
     "parse",
     "parse_address",
     "redacted",
-    "resolve_secret",
     "resolve_weights",
     "unavailable_reason",
 ]

@@ -9,12 +9,15 @@ from tierway_server.config.engines import EngineConfig
 from tierway_server.config.model import Config
 from tierway_server.config.models import DeploymentConfig
 from tierway_server.config.providers import ProviderConfig
-from tierway_server.config.references import ReferenceUnresolvedError, expand_path, resolve_secret, resolve_weights
+from tierway_server.config.references import ReferenceUnresolvedError, expand_path, resolve_weights
+from tierway_server.config.secrets import Secrets
 
 _GRPC_PACKAGES = ("smg_grpc_proto", "tokenizers", "jinja2")
 
 
-def unavailable_reason(config: Config, deployment: DeploymentConfig, environ: Mapping[str, str]) -> str:
+def unavailable_reason(
+    config: Config, deployment: DeploymentConfig, environ: Mapping[str, str], secrets: Secrets
+) -> str:
     """Return why `deployment` cannot answer, in one line for a person, or nothing if all that it needs is there.
 
     An engine's weights and a provider's credential are looked for; servers are not asked: those that ask for no credential are
@@ -24,7 +27,7 @@ def unavailable_reason(config: Config, deployment: DeploymentConfig, environ: Ma
     if engine is not None:
         return "" if engine.is_embedded else _missing_weights(engine, environ)
     provider = config.providers[deployment.provider or ""]
-    return _missing_credential(provider, environ) or _missing_parts(provider, environ)
+    return _missing_credential(provider, secrets) or _missing_parts(provider, environ)
 
 
 def _missing_weights(engine: EngineConfig, environ: Mapping[str, str]) -> str:
@@ -35,11 +38,11 @@ def _missing_weights(engine: EngineConfig, environ: Mapping[str, str]) -> str:
     return ""
 
 
-def _missing_credential(provider: ProviderConfig, environ: Mapping[str, str]) -> str:
+def _missing_credential(provider: ProviderConfig, secrets: Secrets) -> str:
     if provider.api_key is None:
         return "no credential: the provider states no api_key" if provider.needs_key else ""
     try:
-        resolve_secret(provider.api_key, environ)
+        secrets.key(provider.api_key)
     except ReferenceUnresolvedError as error:
         return f"no credential: {error}"
     return ""

@@ -9,6 +9,8 @@ from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 
 from tierway_server.config.references import check_variables
 from tierway_server.config.section import Score, Seconds, Section
+from tierway_server.config.suggest import did_you_mean
+from tierway_server.config.tool_parsers import tool_parser_names
 
 EMBEDDED = "embedded"
 """The `model` of an engine that runs the packaged SmolLM2."""
@@ -76,9 +78,13 @@ class EngineConfig(Section):
     coalesce_window_s: Annotated[float, Field(ge=0, le=1)] = 0.05
     """Longest wait, in seconds, for further tokens before a delta is sent; the first goes out at once; 0 sends each alone."""
 
+    idle_timeout_s: Seconds = 60.0
+    """Longest silence, in seconds, between two outputs of an answer, and before the first one; then the engine is taken to hang: the answer
+    is aborted there, and goes on elsewhere where it can. Longer than the longest prompts of `max_num_seqs` requests take to be read."""
+
     tool_parser: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,64}$")] | None = None
-    """How the model writes that it calls a function: a name of vLLM's own parsers, such as `hermes`; its chat template must know tools.
-    Default: it cannot call functions, and requests with tools go elsewhere."""
+    """How the model writes that it calls a function: a name of the installed vLLM's own parsers, such as `hermes`; its chat template must
+    know tools. Default: it cannot call functions, and requests with tools go elsewhere."""
 
     tensor_parallel_size: Annotated[int, Field(ge=1, le=1_024)] = 1
     """GPUs that share the weights."""
@@ -129,6 +135,14 @@ class EngineConfig(Section):
         least = info.data.get("max_num_seqs", value)
         if value < least:
             raise ValueError(f"must be at least max_num_seqs, which is {least}")
+        return value
+
+    @field_validator("tool_parser")
+    @classmethod
+    def _is_vllms_own(cls, value: str | None) -> str | None:
+        # Where vLLM is not installed nobody knows; its own complaint comes at the engine's start.
+        if value is not None and (names := tool_parser_names()) and value not in names:
+            raise ValueError(f"vLLM has no such tool parser{did_you_mean(value, names)}")
         return value
 
     @field_validator("threads_bind")

@@ -27,3 +27,7 @@ class EscalationConfig(Section):
 
     max_share: Score = 0.05
     """At most this share of the requests to one process is asked again, 0 to 1."""
+
+    alert_share: Score = 0.1
+    """Above this share of weak ones among the latest 200 answers that a process has judged, it logs a warning and sets
+    `tierway_weak_answers_alarm`, 0 to 1; 1: never."""

@@ -70,7 +70,7 @@ class DeploymentConfig(Section):
     """What it can do there although the provider cannot. With `provider` only."""
 
     parameters: Mapping[str, Any] = {}
-    """Added to each request as they are, such as `reasoning_effort: low`. With `provider` only."""
+    """Added to each request, such as `reasoning_effort: low`; what is null is left out of it. With `provider` only."""
 
     def lacked_at(self, provider: ProviderConfig) -> frozenset[FeatureName]:
         """What it cannot do, running at `provider`: the kind's word, then the provider's, then its own."""

@@ -18,13 +18,22 @@ _NO_GRPC_URL = 'must be a "grpc:" or "grpcs:" address'
 
 # Names of header fields that carry credentials or belong to the connection.
 _NOT_HEADERS = frozenset(
-    {"authorization", "api-key", "x-api-key", "cookie", "proxy-authorization", "host", "content-length"}
+    {
+        "authorization",
+        "api-key",
+        "x-api-key",
+        "x-goog-api-key",
+        "cookie",
+        "proxy-authorization",
+        "host",
+        "content-length",
+    }
     | {"content-type", "transfer-encoding", "connection", "accept-encoding"}
 )
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]{0,4096}")
 
-_OURS = frozenset({"model", "messages", "stream", "stream_options", "n"})
+_OURS = frozenset({"model", "messages", "stream", "n"})
 """Parameters of a request that are not the configuration's to state."""
 
 
@@ -58,7 +67,7 @@ class ProviderConfig(Section):
     """Longest silence, in seconds, between two bytes of an answer, and before the first one."""
 
     max_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 64
-    """Most answers at once from each of its deployments, over all processes of the server; one more is refused (`QUEUE_FULL`)."""
+    """Most answers at once from each of its deployments, over all processes of the server; whoever comes then waits (`queue`)."""
 
     max_connections: Annotated[int, Field(ge=1, le=100_000)] = 128
     """Most connections to it at once, from each process of the server. Over HTTP/1.1 each answer under way has one."""

@@ -10,10 +10,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from tierway_server.config.vault import VaultError, read_vault
-
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _SECRET = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|file:.+|vault:[A-Za-z0-9_./-]+#[^\s#]+")
+_KEY = re.compile(r"[\x21-\x7e]+")
 _MAX_SECRET_BYTES = 64 * 1024
 
 
@@ -71,14 +70,22 @@ def resolve_weights(model: str, environ: Mapping[str, str]) -> Path:
     return folder
 
 
-def resolve_secret(reference: str, environ: Mapping[str, str]) -> str:
-    """Return the secret behind ``env:NAME``, ``file:PATH`` or ``vault:PATH#KEY``, without surrounding white space.
-
-    Asking Vault blocks for up to some seconds.
+def check_key(reference: str, key: str) -> str:
+    """Return `key`, the secret behind a reference, if it can be said in a header field.
 
     Raises:
-        ReferenceUnresolvedError: when the variable is unset or empty, or the file missing, unreadable, too large or empty, or when Vault
-            does not give it.
+        ReferenceUnresolvedError: it is no key: two lines, or a character beyond visible ASCII.
+    """
+    if not _KEY.fullmatch(key):
+        raise ReferenceUnresolvedError(f"{reference} holds no key: white space, or characters beyond ASCII, are in it")
+    return key
+
+
+def resolve_secret(reference: str, environ: Mapping[str, str]) -> str:
+    """Return the secret behind ``env:NAME`` or ``file:PATH``, without surrounding white space. Those in Vault are `secrets.py`'s.
+
+    Raises:
+        ReferenceUnresolvedError: when the variable is unset or empty, or the file missing, unreadable, too large or empty.
     """
     kind, _, target = check_secret(reference).partition(":")
     if kind == "env":
@@ -86,12 +93,6 @@ def resolve_secret(reference: str, environ: Mapping[str, str]) -> str:
         if not secret:
             raise ReferenceUnresolvedError(f"{target} is not set")
         return secret
-    if kind == "vault":
-        path_in_vault, _, key = target.partition("#")
-        try:
-            return read_vault(path_in_vault, key, environ)
-        except VaultError as error:
-            raise ReferenceUnresolvedError(str(error)) from None
     path = expand_path(target, environ)
     try:
         with path.open("rb") as file:

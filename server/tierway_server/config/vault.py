@@ -2,12 +2,13 @@
 
 `hvac` is imported here alone, and only when a reference begins with ``vault:``. Where Vault is and who asks stands in the environment, as
 for Vault's own command: VAULT_ADDR, VAULT_TOKEN (or VAULT_TOKEN_FILE, or ``~/.vault-token``), VAULT_NAMESPACE, VAULT_CACERT. A secret is
-read once, when the process starts, so the token needs to live no longer than that, and nothing renews it.
+read once, when the server starts, so the token needs to live no longer than that, and nothing renews it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
 TIMEOUT_S = 5.0
 """How long Vault may be silent, in seconds, while it is connected to or while it answers."""
 
+ALL_S = 10.0
+"""How long it may take to read all secrets, in seconds."""
+
+_AT_ONCE = 8
+"""So many are read side by side."""
+
 _MAX_TOKEN_BYTES = 64 * 1024
 
 
@@ -24,13 +31,39 @@ class VaultError(Exception):
     """A secret cannot be read. Its text is one line for a person and holds no secret."""
 
 
-def read_vault(path: str, key: str, environ: Mapping[str, str]) -> str:
-    """Return the value of `key` in the secret at `path`, written as ``vault kv get`` takes it: ``secret/providers/groq``.
+def read_vault(paths: Collection[str], environ: Mapping[str, str]) -> dict[str, Mapping[str, Any] | VaultError]:
+    """Return the secret at each path, written as ``vault kv get`` takes it (``secret/providers/groq``), or why it cannot be had.
 
-    Raises:
-        VaultError: hvac is not installed, the environment does not say where Vault is or who asks, or Vault does not give it.
-
+    Blocks, for up to `ALL_S` seconds.
     """
+    reading = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="vault")
+    secrets = {path: reading.submit(_read, path, environ) for path in paths}
+    wait(secrets.values(), timeout=ALL_S)
+    # Who is still waiting for an answer then waits alone, and not long: each of its waits is bounded.
+    reading.shutdown(wait=False, cancel_futures=True)
+    return {
+        path: secret.result() if secret.done() and not secret.cancelled() else VaultError("Vault cannot be reached")
+        for path, secret in secrets.items()
+    }
+
+
+def value_in(secret: Mapping[str, Any], key: str) -> str:
+    """What stands in a secret under a key, without surrounding white space; nothing where there is no text."""
+    value = secret.get(key)
+    return value.strip() if isinstance(value, str) else ""
+
+
+def _read(path: str, environ: Mapping[str, str]) -> Mapping[str, Any] | VaultError:
+    """The secret at a path; without hvac, without a word in the environment where Vault is or who asks, and where Vault does not give
+    it, why.
+    """
+    try:
+        return _asked(path, environ)
+    except VaultError as error:
+        return error
+
+
+def _asked(path: str, environ: Mapping[str, str]) -> Mapping[str, Any]:
     try:
         # Here, not at the top: without Vault nothing of it is needed.
         import hvac
@@ -47,7 +80,8 @@ def read_vault(path: str, key: str, environ: Mapping[str, str]) -> str:
     )
     # Nobody's own text is told, nor kept as the cause: it may quote the address with its password, the token, or the answer.
     try:
-        value = _secret(client, path.strip("/")).get(key)
+        # A copy, which fails here and not later where the answer is none.
+        return dict(_secret(client, path.strip("/")))
     except (hvac.exceptions.Forbidden, hvac.exceptions.Unauthorized):
         raise VaultError(f"Vault refuses to read {path}") from None
     except (hvac.exceptions.VaultError, AttributeError, TypeError, LookupError, ValueError):
@@ -56,9 +90,6 @@ def read_vault(path: str, key: str, environ: Mapping[str, str]) -> str:
         raise VaultError("Vault cannot be reached") from None
     finally:
         client.adapter.close()
-    if not isinstance(value, str) or not value.strip():
-        raise VaultError(f"Vault has no {key} in {path}")
-    return value.strip()
 
 
 def _secret(client: hvac.Client, path: str) -> Mapping[str, Any]:

@@ -2,7 +2,7 @@
 
 Taken in this order: a place, for which it may wait, a probe of the breaker where it is half-open, a reservation in each budget, and last
 the rate limits, so that nothing that follows can refuse what was taken from these. Given back in the opposite order; what was learnt goes
-to the state, by which the next decisions are made.
+to the state, by which the next decisions are made, and what was paid to the metrics: here, because here every try ends, once.
 """
 
 from __future__ import annotations
@@ -30,10 +30,14 @@ from tierway_server.flow.limits import Limits
 from tierway_server.flow.priority import Priority
 from tierway_server.flow.queues import Queues
 from tierway_server.flow.tries import Try
+from tierway_server.telemetry.metrics import Metrics
 
 _RETRY_AFTER_S = 0.5
 _PATIENCE = 0.95
 """Who hangs up after this share of the time has waited it out: the caller's own clock may be a little ahead of ours."""
+
+_SLOW = 2.0
+"""Times the mean time to its first token: by so long a silence a deployment has failed, be there ever so little time."""
 
 
 class Admission:
@@ -49,6 +53,7 @@ class Admission:
         budgets: Budgets,
         prefixes: Prefixes,
         holds: Holds,
+        metrics: Metrics,
         clock: Callable[[], float] = time.perf_counter,
         now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
@@ -60,6 +65,7 @@ class Admission:
         self._budgets = budgets
         self._prefixes = prefixes
         self._holds = holds
+        self._metrics = metrics
         self._clock = clock
         self._now_ns = now_ns
 
@@ -117,19 +123,30 @@ class Admission:
             except TierwayError as failure:
                 # An engine that is gone has left the decision already, and comes back healthy: its breaker is not for that.
                 if tried is not None and self._deployments.backend(index) is backend:
-                    tried.failed = isinstance(failure, EngineLostError | ProviderError | InternalError)
+                    tried.failed = isinstance(failure, EngineLostError | ProviderError | InternalError) and not (
+                        tried.was_hurried and not self._was_slow(index, tried)
+                    )
                 if tried is not None and isinstance(failure, ProviderOverloadedError) and failure.retry_after_s:
                     self._holds.hold(deployment.spec.provider, failure.retry_after_s)
                 raise
             except asyncio.CancelledError:
                 # Who leaves says nothing of the deployment; who waited for its first token until the time was over does.
-                if tried is not None and not tried.first_token_s:
-                    tried.failed = self._clock() - tried.began_s >= _PATIENCE * (give_up_s - tried.began_s)
+                if tried is not None and not tried.first_token_s and (left_s := give_up_s - tried.began_s) > 0:
+                    has_waited = self._clock() - tried.began_s >= _PATIENCE * left_s
+                    tried.failed = has_waited and self._was_slow(index, tried)
                 raise
             finally:
                 self._learn(index, tried, prefix_keys)
+                if tried is not None:
+                    self._count(deployment.model.name, tried)
         finally:
             places.leave(index, None if tried is None else self._clock() - tried.began_s)
+
+    def _was_slow(self, index: int, tried: Try) -> bool:
+        """Whether it was silent for long by its own measure: else whoever has little time would open the breakers of all others."""
+        expected_s = self._table.deployments[index].spec.expected_latency_s
+        usual_s = self._state.first_token_s(index, self._now_ns(), expected_s)
+        return self._clock() - tried.began_s >= _SLOW * usual_s
 
     def _not_ready(self, index: int) -> NotReadyError:
         name = self._table.deployments[index].spec.name
@@ -141,6 +158,16 @@ class Admission:
         name = self._table.deployments[index].spec.name
         return BreakerOpenError(
             f"deployment {name} fails too often", metadata={"deployment": name}, retry_after_s=_RETRY_AFTER_S
+        )
+
+    def _count(self, model: str, tried: Try) -> None:
+        usage = tried.usage
+        self._metrics.spent(
+            model,
+            input_tokens=usage.input_tokens,
+            cached_input_tokens=usage.cached_input_tokens,
+            output_tokens=usage.output_tokens,
+            cost_picousd=tried.cost_picousd,
         )
 
     def _learn(self, index: int, tried: Try | None, prefix_keys: Sequence[int]) -> None:

@@ -24,6 +24,7 @@ from tierway_server.flow.hedging import Hedges, Race
 from tierway_server.flow.job import Job
 from tierway_server.flow.retries import Retries
 from tierway_server.flow.runs import Run
+from tierway_server.flow.schemas import Schemas
 from tierway_server.flow.walk import Walk
 from tierway_server.telemetry.metrics import Metrics
 
@@ -53,6 +54,7 @@ class Answerer:
         self._hedges = hedges
         self._drain = drain
         self._clock = clock
+        self._schemas = Schemas()
 
     async def answer(self, job: Job) -> AsyncGenerator[Event, None]:
         """The events of the answer. Closing the generator, or cancelling its task, stops every generation and frees its slot.
@@ -91,6 +93,11 @@ class Answerer:
                     continue
             walk.tried(race.leader, Outcome.ANSWERED)
             self._metrics.try_answered(race.leader.deployment.spec.name)
+            schema = walk.unchecked_schema
+            if schema is not None and not await self._schemas.fits(walk.transcript.text, schema):
+                raise StreamBrokenError(
+                    "what others added to the answer that broke off does not make of it the JSON that was asked for"
+                )
             yield walk.finished(self._clock(), self._metrics)
             return
 
@@ -145,15 +152,15 @@ class Answerer:
             may_go_on = walk.job.allow_takeover and isinstance(failure, StreamBrokenError)
         else:
             walk.tried(run, Outcome.FELL_BACK, failure)
-            may_go_on = failure.can_fall_back
+            may_go_on = walk.refused is None
         if may_go_on and not self._drain.is_draining:
             left_s = walk.job.give_up_s - self._clock()
-            wait_s = self._retries.wait_s(
-                failure, run.deployment.spec.name, walk.waited_s, left_s, others_follow=len(walk.ahead) > 1
+            wait = self._retries.wait(
+                failure, run.deployment.spec.name, walk.waits, left_s, others_follow=len(walk.ahead) > 1
             )
-            if wait_s is not None:
-                walk.waited_s += (wait_s,)
-                return wait_s
+            if wait is not None:
+                walk.waits += (wait,)
+                return wait.whole_s
         walk.leave(run)
         if not may_go_on or not walk.ahead:
             raise walk.failure(failure) from None

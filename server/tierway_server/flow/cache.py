@@ -16,9 +16,9 @@ import msgspec
 
 from tierway_server.backends.base import Chunk, FinishReason, Usage
 from tierway_server.config import CacheConfig
-from tierway_server.errors import TierwayError
+from tierway_server.errors import UnavailableError
 from tierway_server.flow.escalation import Answering
-from tierway_server.flow.events import Attempt, Delta, Event, Finished, Outcome, Started, Timings
+from tierway_server.flow.events import Attempt, Delta, Event, Finished, Outcome, Started, Timings, Tried
 from tierway_server.flow.flights import Flight, Reader
 from tierway_server.flow.job import Job
 from tierway_server.flow.kept import Kept, Store, cache_key, decode_kept, encode_kept
@@ -90,21 +90,40 @@ class Cached:
 
     async def _taking_part(self, job: Job, age_s: float) -> AsyncGenerator[Event, None]:
         key = cache_key(job, self._identity)
-        kept = await self._kept(key, age_s)
-        flight = self._flights.get(key)  # after the wait, in which one may have begun
         shares = job.max_cost_picousd is None
-        if kept is not None:
-            self._metrics.cache_looked_up("hit")
-            events = self._told(job, kept)
-        elif shares and flight is not None and _may_join(job, flight):
-            self._metrics.cache_looked_up("shared")
-            events = self._read(flight, job)
-        else:
-            self._metrics.cache_looked_up("miss")
-            events = self._read(self._flown(key, job), job) if shares else self._below.answer(job)
-        async with aclosing(events):
-            async for event in events:
-                yield event
+        has_started = has_begun = False
+        told: list[Attempt] = []
+        earlier: tuple[Attempt, ...] | None = None  # what was told of flights that failed; None: this is the first
+        while True:
+            kept = await self._kept(key, age_s)
+            flight = self._flights.get(key)  # after the wait, in which one may have begun
+            if kept is not None:
+                outcome, events = "hit", self._told(job, kept)
+            elif shares and flight is not None and _may_join(job, flight):
+                outcome, events = "shared", self._read(flight, job)
+            else:
+                flight = self._flown(key, job) if shares else None
+                outcome, events = "miss", self._below.answer(job) if flight is None else self._read(flight, job)
+            if earlier is None:
+                self._metrics.cache_looked_up(outcome)
+            try:
+                async with aclosing(events):
+                    async for event in events:
+                        if isinstance(event, Started) and has_started:
+                            continue
+                        has_started = True
+                        has_begun = has_begun or isinstance(event, Delta)
+                        if isinstance(event, Tried):
+                            told.append(replace(event.attempt, cost_picousd=0))
+                        elif earlier and isinstance(event, Finished):
+                            event = replace(event, attempts=(*earlier, *event.attempts))  # noqa: PLW2901
+                        yield event
+                return
+            except UnavailableError:
+                # Its time was that of another. Who has more of it, and has been shown nothing, asks again: together with all who do.
+                if flight is None or has_begun or job.give_up_s <= flight.job.give_up_s:
+                    raise
+            earlier = tuple(told)
 
     async def _kept(self, key: bytes, age_s: float) -> Kept | None:
         entry = await self._store.get(key)
@@ -112,7 +131,7 @@ class Cached:
             return None
         try:
             kept = decode_kept(entry)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError):
             return None  # of another version
         return kept if self._unix_s() - kept.made_s <= age_s else None
 
@@ -131,7 +150,7 @@ class Cached:
             )
         )
         timings = self._timings(job, first_token_s)
-        answered = (Attempt(kept.model, kept.deployment),)
+        answered = (Attempt(kept.model, kept.deployment, text_characters=len(kept.text)),)
         yield Finished(_NOTHING, 0, timings, kept.finish_reason, answered, kept.confidence, is_cached=True)
 
     def _flown(self, key: bytes, job: Job) -> Flight:
@@ -157,39 +176,31 @@ class Cached:
         )
 
     async def _read(self, flight: Flight, job: Job) -> AsyncGenerator[Event, None]:
-        """The events of an answer under way, as this request's own; only one of its readers is told what it cost."""
+        """The events of a flight, as this request's own; only one of its readers is told what it cost."""
         reader = Reader(job)
-        has_started = False
         first_token_s = 0.0
-        try:
-            async with aclosing(flight.read(reader)) as events:
-                async for event in events:
-                    match event:
-                        case Started():
-                            has_started = True
-                            yield Started(job.decision)
-                        case Finished() if flight.payer is not reader:
-                            yield replace(
-                                event,
-                                usage=_NOTHING,
-                                cost_picousd=0,
-                                timings=self._timings(job, first_token_s),
-                                attempts=tuple(replace(attempt, cost_picousd=0) for attempt in event.attempts),
-                                is_cached=True,
-                            )
-                        case _:
-                            if isinstance(event, Delta) and not first_token_s:
-                                first_token_s = self._clock()
-                            yield event
-            return
-        except TierwayError:
-            # Its time was that of another. Who has more of it, and has been shown nothing, asks for itself.
-            if first_token_s or job.give_up_s <= flight.job.give_up_s:
-                raise
-        async with aclosing(self._below.answer(job)) as events:
+        async with aclosing(flight.read(reader)) as events:
             async for event in events:
-                if not (has_started and isinstance(event, Started)):
-                    yield event
+                match event:
+                    case Started():
+                        yield Started(job.decision)
+                    case Finished():
+                        timings = event.timings if job is flight.job else self._timings(job, first_token_s)
+                        if flight.payer is reader:
+                            yield replace(event, timings=timings)
+                            continue
+                        yield replace(
+                            event,
+                            usage=_NOTHING,
+                            cost_picousd=0,
+                            timings=timings,
+                            attempts=tuple(replace(attempt, cost_picousd=0) for attempt in event.attempts),
+                            is_cached=True,
+                        )
+                    case _:
+                        if isinstance(event, Delta) and not first_token_s:
+                            first_token_s = self._clock()
+                        yield event
 
     def _timings(self, job: Job, first_token_s: float) -> Timings:
         now_s = self._clock()

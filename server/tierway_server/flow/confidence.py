@@ -98,6 +98,11 @@ class Impression:
         self._lowest = 0.0
         self._logprobs = 0
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything came. Text can come before its tokens are counted."""
+        return self.tokens > 0 or self._characters > 0
+
     def came(self, chunk: Chunk) -> None:
         """Take in more of the answer."""
         self.tokens += chunk.token_count

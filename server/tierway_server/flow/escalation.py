@@ -17,7 +17,7 @@ from typing import Protocol
 
 from tierway_core import Decision, Request, Table
 from tierway_core.cost import estimate_picousd
-from tierway_server.backends.base import Chunk, Usage
+from tierway_server.backends.base import Chunk, FinishReason, Usage
 from tierway_server.config import EscalationConfig
 from tierway_server.errors import TierwayError
 from tierway_server.flow.allowance import Allowance
@@ -26,6 +26,7 @@ from tierway_server.flow.decide import Decider
 from tierway_server.flow.events import Attempt, Delta, Event, Finished, Outcome, Started, Tried
 from tierway_server.flow.job import Job
 from tierway_server.flow.walk import sum_of
+from tierway_server.flow.weak_alarm import WeakAlarm
 from tierway_server.telemetry.metrics import Metrics
 
 logger = logging.getLogger(__name__)
@@ -57,6 +58,9 @@ class _Answer:
     """Its end, where it came."""
 
     def verdict(self) -> Verdict | None:
+        """How sure it seems. What a provider's filter ended is not weak: another's answer would go around that."""
+        if self.finished is not None and self.finished.finish_reason is FinishReason.CONTENT_FILTER:
+            return None
         return self.impression.verdict(
             self.job.decision.base, is_whole=self.finished is not None, is_free=self.job.json_schema is None
         )
@@ -81,6 +85,7 @@ class Escalating:
         self._clock = clock
         self._top_tier = max(deployment.model.tier for deployment in table.deployments)
         self._allowance = Allowance(config.max_share, most=_BURST, clock=clock)
+        self._alarm = WeakAlarm(config.alert_share, metrics, clock)
 
     async def answer(self, job: Job) -> AsyncGenerator[Event, None]:
         """The events of the answer.
@@ -153,10 +158,11 @@ class Escalating:
         tier = job.decision.tier
         is_weak = verdict is not None and verdict.confidence < self._config.threshold
         self._metrics.judged(tier, is_weak=is_weak)
+        self._alarm.judged(is_weak=is_weak)
         if verdict is None or not is_weak:
             return None
         _, spent_picousd = _spent(first)
-        left_picousd = None if job.max_cost_picousd is None else max(0, job.max_cost_picousd - spent_picousd)
+        left_picousd = _left_picousd(job, spent_picousd)
         decision = self._decider.reconsider(self._raised(job, left_picousd))
         if decision is None:
             self._metrics.not_escalated(tier, "nobody")
@@ -193,14 +199,6 @@ class Escalating:
         usage, cost_picousd = _spent(first)
         model, spec = first.job.decision.model, _deployment(first.job.decision)
         attempts = [Attempt(model.name, spec, Outcome.ESCALATED, cost_picousd=cost_picousd)]
-        if first.finished is None:
-            self._metrics.spent(
-                model.name,
-                input_tokens=usage.input_tokens,
-                cached_input_tokens=usage.cached_input_tokens,
-                output_tokens=usage.output_tokens,
-                cost_picousd=cost_picousd,
-            )
         yield Tried(attempts[0])
         second = _Answer(job, False, Impression(self._config.prior))
         try:
@@ -218,7 +216,7 @@ class Escalating:
                             yield shown
             return
         except TierwayError as failure:
-            if second.impression.tokens:
+            if second.impression.has_begun:
                 raise
             failed = Attempt(job.decision.model.name, _deployment(job.decision), Outcome.FELL_BACK, failure.reason)
         attempts.append(failed)
@@ -235,9 +233,10 @@ class Escalating:
             for event in first.held[:-1]:
                 yield event
             answered = replace(first.finished.attempts[-1], cost_picousd=0)
-            yield replace(first.finished, attempts=(*attempts, answered))
+            timings = replace(first.finished.timings, total_s=self._clock() - first.job.arrived_s)
+            yield replace(first.finished, timings=timings, attempts=(*attempts, answered))
             return
-        again = replace(first.job, id=f"{first.job.id}-again")
+        again = replace(first.job, id=f"{first.job.id}-again", max_cost_picousd=_left_picousd(first.job, cost_picousd))
         last = _Answer(again, False, Impression(self._config.prior))
         async with aclosing(self._below.answer(again)) as events:
             async for event in events:
@@ -266,6 +265,11 @@ def _spent(first: _Answer) -> tuple[Usage, int]:
         return first.finished.usage, first.finished.cost_picousd
     decision, tokens = first.job.decision, first.impression.tokens
     return Usage(decision.input_tokens, 0, tokens), estimate_picousd(decision.model, decision.input_tokens, tokens)
+
+
+def _left_picousd(job: Job, spent_picousd: int) -> int | None:
+    """What a request may still cost; None: it has no ceiling."""
+    return None if job.max_cost_picousd is None else max(0, job.max_cost_picousd - spent_picousd)
 
 
 def _together(attempts: list[Attempt], usage: Usage, cost_picousd: int, finished: Finished) -> Finished:

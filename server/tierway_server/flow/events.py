@@ -48,7 +48,10 @@ class Timings:
     decision_s: float
     """How long deciding took, decoding included."""
     first_token_s: float
+    """To the first token; of a stream, once it is on its way to the caller, to what that saw first."""
     total_s: float
+    hold_s: float = 0.0
+    """For how much of `first_token_s` there were tokens of a stream, and its caller saw nothing."""
 
 
 @dataclass(frozen=True, slots=True)

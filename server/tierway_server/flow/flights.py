@@ -120,7 +120,7 @@ class Flight:
         self._wake()
         self.is_long = self.is_long or self._bytes > self._max_bytes
         self._make_room()
-        while self._bytes > self._max_bytes:
+        while self._bytes > self._max_bytes and self._readers:
             self._room.clear()
             await self._room.wait()
 
@@ -145,6 +145,7 @@ class Flight:
         self._ended(self)
         if self.payer is None:
             self._task.cancel()
+        self._room.set()  # else one that waits for it at its end, and is not cancelled any more, would wait for ever
         await asyncio.wait((self._task,))
 
 

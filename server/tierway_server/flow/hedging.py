@@ -118,19 +118,29 @@ class Race:
             failure = run.first().exception()
             if failure is None:
                 for other in under_way:
-                    await self._outrun(hedges, other)
+                    await self._give_up(hedges, other)
                 if run is rival:
                     hedges.won(rival)
                 self.leader = run
                 return run.first().result()
-            if not isinstance(failure, TierwayError) or not under_way:
+            if not isinstance(failure, TierwayError):
+                raise failure
+            # What the first choice says for everybody is not gone around because somebody else has been asked already.
+            if not under_way or (run is not rival and not failure.can_fall_back):
+                for other in under_way:
+                    await self._give_up(hedges, other)
                 self.leader = run
                 raise failure
             if run.tried is not None:  # a rival that was not admitted was never asked
                 self.lost.append((run, failure))
 
-    async def _outrun(self, hedges: Hedges, run: Run) -> None:
+    async def _give_up(self, hedges: Hedges, run: Run) -> None:
         if run.tried is not None:
-            hedges.outran(run, run.tried.outrun())
-            self.lost.append((run, None))
-        await run.aclose()
+            failure = run.failed
+            if failure is None:
+                seconds = run.tried.outrun()
+                # The time that a rival had says nothing of it: it began when the other was nearly there.
+                if run is self._runs[0]:
+                    hedges.outran(run, seconds)
+            self.lost.append((run, failure))
+        await run.give_up()

@@ -25,7 +25,8 @@ _MATTERS = tuple(name for name in dir(Request) if not name.startswith("_") and n
 _ENTRY_BYTES = 200
 """What an entry takes in memory beside its key and its bytes, about."""
 
-_encoder = msgspec.msgpack.Encoder(order="deterministic")
+# JSON has whole numbers of any size, as schemas do; MessagePack has them up to 64 bits.
+_encoder = msgspec.json.Encoder(order="deterministic")
 
 
 def cache_key(job: Job, identity: bytes) -> bytes:
@@ -87,7 +88,7 @@ class Kept(msgspec.Struct, array_like=True, frozen=True):
 
 encode_kept = msgspec.msgpack.Encoder().encode
 decode_kept = msgspec.msgpack.Decoder(Kept).decode
-"""Raises msgspec.MsgspecError for what is no kept answer, or one of another version."""
+"""Raises msgspec.MsgspecError, or UnicodeDecodeError, for what is no kept answer, or one of another version."""
 
 
 class Store(Protocol):
@@ -130,6 +131,8 @@ class Memory:
         """Keep it for so many seconds, or shorter."""
         if key in self._entries:
             self._drop(key)
+        if _size(key, entry) > self._max_bytes:
+            return  # all others would make room in vain
         self._entries[key] = (self._clock() + keep_s, entry)
         self.bytes += _size(key, entry)
         while self.bytes > self._max_bytes:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import inf
 from typing import Final
 
 from tierway_core import Decision, State, Table
@@ -98,7 +99,8 @@ class Queues:
         places, tenant = self._places[index], self._tenant(decision)
         began_s = self._clock()
         answer_s = self._answer_s(index, decision)
-        left_s = give_up_s - began_s - answer_s
+        # Whoever still waits when the time is over has more of it than who asked first, and nobody knows how much.
+        left_s = give_up_s - began_s - answer_s if give_up_s > began_s else inf
         wait_s = places.wait_s(priority, tenant, answer_s)
         shed: Shed | None
         if not waits:

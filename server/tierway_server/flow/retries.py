@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from tierway_server.config import RetriesConfig
 from tierway_server.errors import ProviderOverloadedError, TierwayError
@@ -21,6 +22,21 @@ _BURST = 10.0
 _GROWTH = 3.0
 _MOST_WAITED = 0.5
 """Of the time that is left, the share that may be waited away; the rest is for the answer."""
+
+
+class Wait(NamedTuple):
+    """What is waited before a deployment is asked again, in seconds."""
+
+    asked_s: float
+    """What its provider asks for."""
+    drawn_s: float
+    """What comes on top by chance: the provider has asked all others for the same. The next one is drawn by this alone, so that a provider
+    that asks for long waits spreads those who come back no wider than any other."""
+
+    @property
+    def whole_s(self) -> float:
+        """Both."""
+        return self.asked_s + self.drawn_s
 
 
 class Retries:
@@ -51,39 +67,38 @@ class Retries:
         """Count a request: it adds to what all may retry."""
         self._allowance.came()
 
-    def wait_s(
-        self, failure: TierwayError, deployment: str, waited_s: tuple[float, ...], left_s: float, *, others_follow: bool
-    ) -> float | None:
+    def wait(
+        self, failure: TierwayError, deployment: str, waits: tuple[Wait, ...], left_s: float, *, others_follow: bool
+    ) -> Wait | None:
         """How long to wait before a deployment is asked again; None: not at all.
 
         Args:
             failure: how its latest try failed.
             deployment: its name, for the metrics.
-            waited_s: the waits before its tries so far.
+            waits: those before its tries so far.
             left_s: the time that is left for the whole answer.
             others_follow: whether the chain goes on without it.
 
         """
-        if len(waited_s) >= self._config.max_retries or not is_transient(failure):
+        if len(waits) >= self._config.max_retries or not is_transient(failure):
             return None
-        wait_s = self.next_wait_s(waited_s[-1] if waited_s else 0.0)
         # Whoever follows is asked rather than waited for; without them, waiting is all there is.
         most_s = _MOST_WAITED * left_s
         if others_follow:
             most_s = min(most_s, self._config.max_wait_s)
         # Who is overloaded asks for a while. What other failures tell the caller of it is a guess of ours, and nothing to wait for here.
         asked_s = (failure.retry_after_s or 0.0) if isinstance(failure, ProviderOverloadedError) else 0.0
-        if asked_s + wait_s > most_s:
+        wait = Wait(asked_s, self.next_drawn_s(waits[-1].drawn_s if waits else 0.0))
+        if wait.whole_s > most_s:
             return None
         if not self._allowance.take():
             self._metrics.retry_refused(deployment)
             return None
         self._metrics.retried(deployment, failure.reason)
-        # After what the provider asks for, spread: it has asked all others for the same.
-        return asked_s + wait_s
+        return wait
 
-    def next_wait_s(self, last_s: float) -> float:
-        """Decorrelated jitter: between the shortest wait and three times the last one (0: none yet), never above the longest."""
+    def next_drawn_s(self, last_s: float) -> float:
+        """Decorrelated jitter: between the shortest wait and three times the last one drawn (0: none yet), never above the longest."""
         least_s = self._config.min_wait_s
         most_s = _GROWTH * max(last_s, least_s)
         return min(self._config.max_wait_s, least_s + self._draw() * (most_s - least_s))

@@ -7,16 +7,19 @@ of them can be under way at once and either be closed alone.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Final
 
 from tierway_core.table import Deployment
 from tierway_server.backends.base import Chunk, Generation
-from tierway_server.errors import ProviderFailedError, ProviderTimeoutError, StreamBrokenError
+from tierway_server.errors import ProviderFailedError, ProviderTimeoutError, StreamBrokenError, TierwayError
 from tierway_server.flow.admission import Admission
 from tierway_server.flow.job import Job
 from tierway_server.flow.tries import Try
+
+logger = logging.getLogger(__name__)
 
 ADMITTED: Final = Chunk("", 0)
 """What a run yields before the chunks of its answer."""
@@ -77,6 +80,13 @@ class Run:
         """Whether its first chunk came."""
         return self.tried is not None and self.tried.first_token_s > 0
 
+    @property
+    def failed(self) -> TierwayError | None:
+        """How it failed before its first chunk, by now; None: it has not."""
+        first = self._first
+        failure = first.exception() if first is not None and first.done() and not first.cancelled() else None
+        return failure if isinstance(failure, TierwayError) else None
+
     def first(self) -> asyncio.Task[Chunk]:
         """Its first chunk, on its way from now on."""
         if self._first is None:
@@ -93,6 +103,14 @@ class Run:
         await anext(self.chunks)
         self.first()
         await asyncio.sleep(0)  # the engine has the request before the caller is told
+
+    async def give_up(self) -> None:
+        """Stop it. Where its first chunk is awaited still, its end is not waited for: who is slow to begin may be slow to end too."""
+        first = self._first
+        if first is None or first.done():
+            await self.aclose()
+        else:
+            first.cancel()
 
     async def aclose(self) -> None:
         """End it at once, wherever it is, and give back what it holds."""
@@ -123,34 +141,47 @@ class Run:
             self.tried = tried
             yield ADMITTED
             async with aclosing(tried.backend.generate(self._generation)) as chunks:
-                chunk = await self._begun(chunks, tried.began_s)
-                tried.came(chunk)
-                yield chunk
-                async for chunk in chunks:
+                idle_s = tried.backend.idle_timeout_s
+                chunk = await self._begun(chunks, tried)
+                coming: Chunk | None = chunk
+                while coming is not None:
+                    chunk = coming
                     tried.came(chunk)
                     yield chunk
+                    coming = await self._next(chunks, tried, idle_s, StreamBrokenError)
                 if not tried.answered or chunk.finish_reason is None:
                     raise StreamBrokenError("the answer ended without its account", metadata=self._names)
 
-    async def _begun(self, chunks: AsyncGenerator[Chunk, None], now_s: float) -> Chunk:
-        patience_s = None
-        if self._patience_share is not None:
-            patience_s = max(0.0, self._patience_share * (self._job.give_up_s - now_s))
-        limit = asyncio.timeout(patience_s)
-        try:
-            async with limit:
-                chunk = await anext(chunks, None)
-        except TimeoutError:
-            if not limit.expired():
-                raise  # somebody else's
-            raise ProviderTimeoutError(
-                f"deployment {self.deployment.spec.name} was silent for {patience_s:.3g} s", metadata=self._names
-            ) from None
+    async def _begun(self, chunks: AsyncGenerator[Chunk, None], tried: Try) -> Chunk:
+        patience_s, left_s = tried.backend.idle_timeout_s, self._job.give_up_s - tried.began_s
+        # Whoever still reads when the time is over has more of it than who asked first, and nobody knows how much.
+        if self._patience_share is not None and left_s > 0:
+            share_s = self._patience_share * left_s
+            patience_s = share_s if patience_s is None else min(share_s, patience_s)
+        chunk = await self._next(chunks, tried, patience_s, ProviderTimeoutError)
         if chunk is None:
             raise ProviderFailedError(
                 f"the answer of deployment {self.deployment.spec.name} was empty", metadata=self._names
             )
         return chunk
+
+    async def _next(
+        self, chunks: AsyncGenerator[Chunk, None], tried: Try, patience_s: float | None, failure: type[TierwayError]
+    ) -> Chunk | None:
+        """The next chunk; None at the end. Who is silent for longer has failed."""
+        if patience_s is None:
+            return await anext(chunks, None)
+        limit = asyncio.timeout(patience_s)
+        try:
+            async with limit:
+                return await anext(chunks, None)
+        except TimeoutError:
+            if not limit.expired():
+                raise  # somebody else's
+            tried.was_hurried = patience_s != tried.backend.idle_timeout_s
+            name = self.deployment.spec.name
+            logger.warning("deployment silent", extra={"deployment": name, "seconds": patience_s})
+            raise failure(f"deployment {name} was silent for {patience_s:.3g} s", metadata=self._names) from None
 
     @property
     def _names(self) -> dict[str, str]:

@@ -7,10 +7,8 @@ and a stop text is always one deployment's alone, which sees it whole.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from tierway_server.backends.base import Chunk, FinishReason
 
@@ -59,6 +57,8 @@ class Transcript:
     def _certain(self, chunk: Chunk) -> Chunk | None:
         if self._held is not None:
             chunk, self._held = _joined(self._held, chunk), None
+        # Before stop texts are looked for: they have whole characters.
+        chunk = replace(chunk, text=_paired(chunk.text))
         if chunk.finish_reason is None and (uncertain := self._uncertain_characters(chunk.text)):
             end = len(chunk.text) - uncertain
             # Log-probabilities go with their text: such a chunk is given whole or not at all.
@@ -73,22 +73,17 @@ class Transcript:
     def _uncertain_characters(self, text: str) -> int:
         """How many characters at the end of a text are not certain. What came before them cannot be part of a stop text that ends later."""
         if text and _HIGH_SURROGATES[0] <= text[-1] <= _HIGH_SURROGATES[1]:
-            return 1 + self._uncertain_characters(text[:-1])
+            return 1 + self._stop_characters(text[:-1])
+        return self._stop_characters(text)
+
+    def _stop_characters(self, text: str) -> int:
+        """How many characters at the end of a text may be the beginning of a stop text."""
         longest = max((len(stop) for stop in self._stops), default=1) - 1
         for characters in range(min(longest, len(text)), 0, -1):
             end = text[-characters:]
             if any(len(stop) > characters and stop.startswith(end) for stop in self._stops):
                 return characters
         return 0
-
-
-def is_json(text: str, schema: Mapping[str, Any]) -> bool:
-    """Whether an answer is what an engine is held to at least: JSON, and an object where no schema says otherwise."""
-    try:
-        answer = json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return bool(schema) or isinstance(answer, dict)
 
 
 def _joined(first: Chunk, second: Chunk) -> Chunk:
@@ -100,10 +95,15 @@ def _joined(first: Chunk, second: Chunk) -> Chunk:
     )
 
 
-def _whole(text: str) -> str:
-    """The same with halves of characters put together; a half without its other half is no character, and stands as U+FFFD."""
+def _paired(text: str, errors: str = "surrogatepass") -> str:
+    """The same with halves of characters put together."""
     try:
         text.encode()
     except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", errors)
     return text
+
+
+def _whole(text: str) -> str:
+    """The same; a half without its other half is no character, and stands as U+FFFD."""
+    return _paired(text, "replace")

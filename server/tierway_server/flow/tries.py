@@ -9,6 +9,9 @@ from tierway_core.specs import INT64_MAX, ModelSpec
 from tierway_server.backends.base import Backend, Chunk, Usage
 from tierway_server.flow.budgets import Bill
 
+_MOST_TOKENS = 2**31 - 1
+"""More than any model reads or writes."""
+
 
 class Try:
     """One try under way: what it has come to so far."""
@@ -28,6 +31,7 @@ class Try:
         "last_s",
         "output_tokens",
         "tokens",
+        "was_hurried",
     )
 
     def __init__(
@@ -49,6 +53,8 @@ class Try:
         """Tokens that came so far."""
         self.tokens = 0
         """Tokens read and generated, once it has answered."""
+        self.was_hurried = False
+        """Whether it was given up because the request had no more time for its first token."""
         self._model = model
         self._input_tokens = input_tokens
         self._prompt_picousd = estimate_picousd(model, input_tokens, 0)
@@ -83,15 +89,28 @@ class Try:
             self._bill.picousd = min(self._prompt_picousd + self.output_tokens * self._model.output_picousd, INT64_MAX)
         else:
             self.answered = True
-            self._usage = chunk.usage
-            self.tokens = chunk.usage.input_tokens + chunk.usage.output_tokens
-            self._bill.picousd = price_picousd(self._model, chunk.usage)
+            self._usage = usage = plausible(chunk.usage)
+            self.tokens = usage.input_tokens + usage.output_tokens
+            self._bill.picousd = min(price_picousd(self._model, usage), INT64_MAX)
 
     def outrun(self) -> float:
         """It is given up because another was faster: the prompt that it reads is paid for. Returns how many seconds it had."""
         if not self.output_tokens:
             self._bill.picousd = self._prompt_picousd
         return self._clock() - self.began_s
+
+
+def plausible(usage: Usage) -> Usage:
+    """The same, with counts that can be some: what a provider garbles must neither pay money back nor stop the settlement."""
+    input_tokens, output_tokens = (
+        min(max(0, tokens), _MOST_TOKENS) for tokens in (usage.input_tokens, usage.output_tokens)
+    )
+    return Usage(
+        input_tokens=input_tokens,
+        cached_input_tokens=min(max(0, usage.cached_input_tokens), input_tokens),
+        output_tokens=output_tokens,
+        reasoning_tokens=min(max(0, usage.reasoning_tokens), output_tokens),
+    )
 
 
 def price_picousd(model: ModelSpec, usage: Usage) -> int:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from tierway_core import Deployment, Feature, Table
 from tierway_server.backends.base import CostCeiling, FinishReason, Generation, Sampling, Usage
-from tierway_server.errors import StreamBrokenError, TierwayError
+from tierway_server.errors import TierwayError
 from tierway_server.flow.events import Attempt, Event, Finished, Outcome, Started, Timings, Tried
 from tierway_server.flow.failures import most_useful
 from tierway_server.flow.job import Job
+from tierway_server.flow.retries import Wait
 from tierway_server.flow.runs import Run
-from tierway_server.flow.takeover import Transcript, is_json
+from tierway_server.flow.takeover import Transcript
 from tierway_server.telemetry.metrics import Metrics
 
 
@@ -31,28 +33,31 @@ class Walk:
         "first_token_s",
         "has_started",
         "job",
+        "refused",
         "transcript",
-        "waited_s",
+        "waits",
     )
 
     def __init__(self, job: Job) -> None:
         self.job = job
         self.ahead = [job.decision.deployment, *job.decision.fallback]
         """Who has not been tried, in order."""
-        self.waited_s: tuple[float, ...] = ()
+        self.waits: tuple[Wait, ...] = ()
         """The waits before the tries at the deployment that is tried now."""
         self.has_started = False
         """Whether somebody was admitted."""
         self.transcript = Transcript(job.sampling.stop)
         self.broken: TierwayError | None = None
         """Why the answer broke off after its first token, lately; None: it did not."""
+        self.refused: TierwayError | None = None
+        """A failure that is everybody's, or that nobody else should go around; None: there was none."""
         self.first_token_s = 0.0
         """When the answer began, on the server's clock; 0: not yet."""
         self._first_model = ""
         self._runs = 0
         self._attempts: list[Attempt] = []
         self._told = 0  # one more than the attempts, once it was told that it has started
-        self._paid: list[tuple[str, Usage, int]] = []
+        self._paid: list[tuple[Usage, int]] = []
         self._failures: list[TierwayError] = []
 
     @property
@@ -62,15 +67,20 @@ class Walk:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the caller has as many tokens as it asked for."""
-        return self.transcript.tokens >= self.job.max_tokens
+        """Whether the caller has the end of the answer, or as many tokens as it asked for."""
+        return self.transcript.finish_reason is not None or self.transcript.tokens >= self.job.max_tokens
+
+    @property
+    def unchecked_schema(self) -> Mapping[str, Any] | None:
+        """What nobody has held the whole text to, for several wrote it; None: nothing."""
+        return self.job.json_schema if self.broken is not None else None
 
     def generation(self, table: Table, index: int) -> Generation:
         """What to ask a deployment for: the answer, or the rest of it."""
         job, model, given = self.job, table.deployments[index].model, self.transcript
         ceiling = None
         if job.max_cost_picousd is not None:
-            spent_picousd = sum(cost_picousd for _, _, cost_picousd in self._paid)
+            spent_picousd = sum(cost_picousd for _, cost_picousd in self._paid)
             ceiling = CostCeiling(
                 max_picousd=job.max_cost_picousd - spent_picousd,
                 input_picousd=model.input_picousd,
@@ -102,11 +112,13 @@ class Walk:
         cost_picousd = 0
         if run.tried is not None:
             cost_picousd = run.tried.cost_picousd
-            self._paid.append((model, run.tried.usage, cost_picousd))
+            self._paid.append((run.tried.usage, cost_picousd))
         reason = failure.reason if failure else ""
         self._attempts.append(Attempt(model, name, outcome, reason, self.transcript.characters, cost_picousd))
         if failure is not None:
             self._failures.append(failure)
+            if outcome is Outcome.FELL_BACK and not failure.can_fall_back:
+                self.refused = failure
 
     def broke_off(self, run: Run, failure: TierwayError) -> None:
         """Account for a try that failed in the middle."""
@@ -117,7 +129,7 @@ class Walk:
     def leave(self, run: Run) -> None:
         """Go on without a deployment."""
         self.ahead.remove(run.deployment.index)
-        self.waited_s = ()
+        self.waits = ()
 
     def news(self) -> Sequence[Event]:
         """What the caller has not been told of the way: nothing before somebody was admitted."""
@@ -137,6 +149,8 @@ class Walk:
         """
         if self.broken is not None:
             return self.broken
+        if self.refused is not None:
+            return self.refused
         return most_useful(self._failures) if latest.can_fall_back else latest
 
     def began(self, run: Run, now_s: float) -> None:
@@ -145,31 +159,16 @@ class Walk:
             self.first_token_s, self._first_model = now_s, run.deployment.model.name
 
     def finished(self, now_s: float, metrics: Metrics) -> Finished:
-        """The end of the answer, counted; whoever answered is accounted for already.
-
-        Raises:
-            StreamBrokenError: several wrote what should be JSON, and it is none.
-
-        """
+        """The end of the answer, counted; whoever answered is accounted for already."""
         job, broken = self.job, self.broken
-        if broken and job.json_schema is not None and not is_json(self.transcript.text, job.json_schema):
-            raise StreamBrokenError("what others added to the answer that broke off makes no JSON of it")
-        for model, usage, cost_picousd in self._paid:
-            metrics.spent(
-                model,
-                input_tokens=usage.input_tokens,
-                cached_input_tokens=usage.cached_input_tokens,
-                output_tokens=usage.output_tokens,
-                cost_picousd=cost_picousd,
-            )
-        usage = sum_of([usage for _, usage, _ in self._paid])
+        usage = sum_of([usage for usage, _ in self._paid])
         metrics.answered(self._attempts[-1].model)
         timings = Timings(job.decided_s - job.arrived_s, self.first_token_s - job.arrived_s, now_s - job.arrived_s)
         # A text that broke off stood still in between: its pace is nobody's.
         later_tokens = 0 if broken else self.transcript.tokens - 1
         per_token_s = (now_s - self.first_token_s) / later_tokens if later_tokens > 0 else None
         metrics.paced(self._first_model, timings.first_token_s, per_token_s)
-        cost_picousd = sum(cost_picousd for _, _, cost_picousd in self._paid)
+        cost_picousd = sum(cost_picousd for _, cost_picousd in self._paid)
         # Without one the last token was said, and the stream broke before its account.
         finish_reason = self.transcript.finish_reason or FinishReason.LENGTH
         return Finished(usage, cost_picousd, timings, finish_reason, tuple(self._attempts))

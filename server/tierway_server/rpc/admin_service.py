@@ -15,7 +15,6 @@ from tierway_server.rpc import pipeline
 from tierway_server.rpc.call import Call
 from tierway_server.rpc.decode import parse
 from tierway_server.rpc.fleet import Fleet
-from tierway_server.rpc.standing import deployment_stats
 from tierway_server.telemetry.metrics import Metrics
 
 NAME = pb.DESCRIPTOR.services_by_name["AdminService"].full_name
@@ -56,7 +55,7 @@ class AdminService:
         if request.setting not in _SETTINGS:
             raise InvalidRequestError("must be automatic, closed or open", field="setting")
         deployment = self._standing.force_breaker(request.deployment, _SETTINGS[request.setting])
-        return pb.SetBreakerResponse(deployment=deployment_stats(deployment)).SerializeToString()
+        return pb.SetBreakerResponse(deployment=await self._fleet.deployment(deployment)).SerializeToString()
 
     def _handler(self, method: str, handler: pipeline.Handler) -> grpc.RpcMethodHandler[bytes, bytes]:
         return pipeline.method_handler(

@@ -16,8 +16,9 @@ from google.protobuf.message import Message as ProtoMessage
 from tierway.v1 import router_service_pb2 as router_pb
 from tierway_core import InvalidTextError, Request, estimate_tokens
 from tierway_server.backends.base import Message, Sampling, Tools
+from tierway_server.backends.image_tokens import image_tokens
 from tierway_server.errors import InvalidRequestError
-from tierway_server.rpc.decode_conversation import conversation_of, has_image, judged_text, texts_of
+from tierway_server.rpc.decode_conversation import conversation_of, images_of, judged_text, texts_of
 from tierway_server.rpc.decode_preferences import NO_PREFERENCES, Preferences, preferred
 from tierway_server.rpc.decode_sampling import sampled, schema_of
 from tierway_server.rpc.decode_tools import tools_of
@@ -96,11 +97,14 @@ def asked(request: Query, size_bytes: int, prompt_bytes: int, tenant: str, deadl
     json_schema = schema_of(query.response_format) if query.HasField("response_format") else None
     preferences = preferred(request.preferences) if request.HasField("preferences") else NO_PREFERENCES
     text, rest_tokens = judged_text(conversation)
+    # Counted with the rest: text alone is judged. (A turn's own images then seem cached where the deployment is warm, as its tools do.)
+    images = tuple(images_of(conversation))
+    rest_tokens += sum(map(image_tokens, images))
     max_cost_picousd = preferences.max_cost_picousd
     core = Request(
         text,
         extra_input_tokens=rest_tokens + (_tokens(offer) if offer else 0),
-        has_image=has_image(conversation),
+        has_image=bool(images),
         needs_response_format=json_schema is not None,
         needs_logprobs=sampling.top_logprobs is not None,
         max_tokens=sampling.max_tokens or 0,

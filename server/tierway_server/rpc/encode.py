@@ -262,6 +262,7 @@ def timings_message(timings: Timings) -> types_pb.Timings:
         decision_time=duration(timings.decision_s),
         time_to_first_token=duration(timings.first_token_s),
         total_time=duration(timings.total_s),
+        hold_time=duration(timings.hold_s) if timings.hold_s else None,
     )
 
 

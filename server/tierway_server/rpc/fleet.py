@@ -15,9 +15,10 @@ from tierway_core.table import ModelSpec
 from tierway_server.backends.base import Availability
 from tierway_server.errors import InvalidRequestError
 from tierway_server.flow.decide import Deciding
-from tierway_server.flow.standing import Standing
+from tierway_server.flow.standing import DeploymentStanding, Standing
+from tierway_server.rpc.answer_stats import answer_stats
 from tierway_server.rpc.encode import PICO, duration
-from tierway_server.rpc.standing import budget_stats, deployment_stats, limit_stats
+from tierway_server.rpc.standing import budget_stats, deployment_stats, lanes_of, limit_stats
 from tierway_server.telemetry import semconv
 from tierway_server.telemetry.counting import Counting
 from tierway_server.telemetry.families import Counts
@@ -87,6 +88,7 @@ class Fleet:
     async def stats(self) -> pb.GetStatsResponse:
         """What has been counted since the start or the last reset, and how things stand."""
         counts = await self._counting.counts()
+        lanes = lanes_of(counts)
         models: defaultdict[str, pb.ModelStats] = defaultdict(pb.ModelStats)
         tiers: defaultdict[int, int] = defaultdict(int)
         for labels, value in counts.values(semconv.DECISIONS):
@@ -115,7 +117,7 @@ class Fleet:
             constitution_hash=self._constitution_hash,
             classifier=self._classifier(),
             count_start_time=_timestamp(counts.since_s),
-            deployments=map(deployment_stats, self._standing.deployments()),
+            deployments=[deployment_stats(each, lanes) for each in self._standing.deployments()],
             limits=limit_stats(self._standing, _by_label(counts, semconv.LIMIT_REFUSALS, "limit")),
             budgets=budget_stats(self._standing, _by_label(counts, semconv.BUDGET_REFUSALS, "budget")),
             strategies=[
@@ -128,7 +130,12 @@ class Fleet:
                     counts.values(semconv.EXPERIMENTS), key=lambda each: sorted(each[0].items())
                 )
             ],
+            answers=answer_stats(counts),
         )
+
+    async def deployment(self, standing: DeploymentStanding) -> pb.DeploymentStats:
+        """One deployment, as `stats` tells it."""
+        return deployment_stats(standing, lanes_of(await self._counting.counts()))
 
     def _classifier(self) -> pb.ClassifierStats | None:
         deciding = self._deciding()

@@ -19,6 +19,7 @@ from tierway_server.flow.escalation import Answering
 from tierway_server.flow.events import Delta, Event, Finished, Started
 from tierway_server.flow.ids import uuid7
 from tierway_server.flow.job import Job
+from tierway_server.flow.shown import Shown
 from tierway_server.rpc import encode, pipeline
 from tierway_server.rpc.call import Call, check_request_id
 from tierway_server.rpc.decode import Asked, asked, judged, parse
@@ -164,8 +165,9 @@ class RouterService:
                         reply.cached = event.is_cached
                         if event.confidence is not None:
                             reply.confidence = event.confidence
-        reply.text = "".join(texts)
-        return reply.SerializeToString()
+                        reply.text = "".join(texts)
+                        return reply.SerializeToString()
+        raise InternalError("the answer ended without its account")
 
     async def stream(self, data: bytes, call: Call) -> bytes:
         """Decide and answer, event by event; the last one is returned."""
@@ -222,25 +224,13 @@ class RouterService:
 
     async def _events(self, job: Job, call: Call) -> AsyncGenerator[Event, None]:
         """The answer's events; the last one leaves its account in the log."""
+        shown = Shown(job, self._metrics, self._clock)
         async with aclosing(self._answerer.answer(job)) as events:
-            async for event in events:
+            async for each in events:
+                event = shown.passed(each)
                 if isinstance(event, Finished):
-                    logger.info(
-                        "answered",
-                        extra={
-                            "request_id": call.request_id,
-                            "decision_id": job.id,
-                            "tenant": call.tenant,
-                            "deployment": event.attempts[-1].deployment,
-                            **_steered(job.decision),
-                            "attempts": len(event.attempts),
-                            "cached": event.is_cached,
-                            "input_tokens": event.usage.input_tokens,
-                            "output_tokens": event.usage.output_tokens,
-                            "cost_usd": round(event.cost_picousd * encode.PICO, 12),
-                            "total_s": round(event.timings.total_s, 4),
-                        },
-                    )
+                    # As soon as the answer is on its way: it need not wait for a line in the log.
+                    asyncio.get_running_loop().call_soon(_log, job, call, event)
                 yield event
 
     def _handler(
@@ -255,6 +245,25 @@ class RouterService:
             trailers=((semconv.CONSTITUTION_KEY, self._constitution_hash),),
             clock=self._clock,
         )
+
+
+def _log(job: Job, call: Call, answer: Finished) -> None:
+    logger.info(
+        "answered",
+        extra={
+            "request_id": call.request_id,
+            "decision_id": job.id,
+            "tenant": call.tenant,
+            "deployment": answer.attempts[-1].deployment,
+            **_steered(job.decision),
+            "attempts": len(answer.attempts),
+            "cached": answer.is_cached,
+            "input_tokens": answer.usage.input_tokens,
+            "output_tokens": answer.usage.output_tokens,
+            "cost_usd": round(answer.cost_picousd * encode.PICO, 12),
+            "total_s": round(answer.timings.total_s, 4),
+        },
+    )
 
 
 def _steered(decision: Decision) -> dict[str, str]:

@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 
 from tierway.v1 import router_service_pb2 as pb
+from tierway_server.flow.priority import Priority
 from tierway_server.flow.standing import DeploymentStanding, Standing
 from tierway_server.rpc.encode import duration
+from tierway_server.telemetry import semconv
+from tierway_server.telemetry.families import Counts
+
+Lanes = Mapping[str, Sequence[pb.LaneStats]]
+"""The lanes of each deployment's queue, by its name."""
 
 
-def deployment_stats(deployment: DeploymentStanding) -> pb.DeploymentStats:
+def lanes_of(counts: Counts) -> Lanes:
+    """Who waits and who was shed, over all processes."""
+    lanes: defaultdict[str, dict[str, pb.LaneStats]] = defaultdict(
+        lambda: {priority.name.lower(): pb.LaneStats(priority=priority.value) for priority in Priority}  # type: ignore[arg-type]
+    )
+    for labels, value in counts.values(semconv.QUEUE_DEPTH):
+        lanes[labels["deployment"]][labels["lane"]].waiting += int(value)
+    for labels, value in counts.values(semconv.QUEUE_SHED):
+        lanes[labels["deployment"]][labels["lane"]].shed += int(value)
+    return {deployment: tuple(by_name.values()) for deployment, by_name in lanes.items()}
+
+
+def deployment_stats(deployment: DeploymentStanding, lanes: Lanes) -> pb.DeploymentStats:
     """One deployment."""
     return pb.DeploymentStats(
         deployment=deployment.name,
@@ -21,6 +40,7 @@ def deployment_stats(deployment: DeploymentStanding) -> pb.DeploymentStats:
         token_time=duration(deployment.token_s),
         minute_requests=deployment.minute_requests,
         minute_tokens=deployment.minute_tokens,
+        lanes=lanes.get(deployment.name, ()),
     )
 
 

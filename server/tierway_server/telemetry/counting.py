@@ -8,7 +8,7 @@ from typing import Protocol
 
 import msgspec
 
-from tierway_server.telemetry.families import Counts, Family, Sample, lasting
+from tierway_server.telemetry.families import Counts, Family, Sample, is_lasting
 
 _Key = tuple[str, tuple[tuple[str, str], ...]]
 """A sample's name and its labels."""
@@ -41,27 +41,25 @@ class SinceReset:
         self._before: Mapping[_Key, float] = {}
 
     async def counts(self) -> Counts:
-        """What has been counted since then; a count of which there is nothing is left out."""
+        """What has been counted since then, and how things stand; a count of which there is nothing is left out."""
         now = await self._read()
-        families = [
-            Family(family.name, family.documentation, family.kind, self._above(family))
-            for family in lasting(now.families)
-        ]
+        families = [self._since(family) if is_lasting(family) else family for family in now.families]
         return msgspec.structs.replace(now, families=families, since_s=self._since_s)
 
     async def reset(self) -> float:
         """Begin the counts anew, and tell when that was, Unix time."""
         now = await self._read()
-        self._before = {_key(sample): sample.value for family in lasting(now.families) for sample in family.samples}
+        counted = filter(is_lasting, now.families)
+        self._before = {_key(sample): sample.value for family in counted for sample in family.samples}
         self._since_s = self._unix_s()
         return self._since_s
 
-    def _above(self, family: Family) -> list[Sample]:
+    def _since(self, family: Family) -> Family:
         counted = (
             Sample(sample.name, sample.labels, sample.value - self._before.get(_key(sample), 0.0))
             for sample in family.samples
         )
-        return [sample for sample in counted if sample.value > 0]
+        return Family(family.name, family.documentation, family.kind, [each for each in counted if each.value > 0])
 
 
 def _key(sample: Sample) -> _Key:

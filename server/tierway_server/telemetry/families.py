@@ -109,9 +109,14 @@ def merge(parts: Iterable[Families]) -> Families:
     ]
 
 
+def is_lasting(family: Family) -> bool:
+    """Whether a metric stays true when its process has ended: it is a count, and does not say how things stand."""
+    return family.kind in _ADDED
+
+
 def lasting(families: Families) -> Families:
-    """What of a process's metrics stays true when it has ended: what it has counted."""
-    return [family for family in families if family.kind in _ADDED]
+    """What of a process's metrics stays true when it has ended."""
+    return [family for family in families if is_lasting(family)]
 
 
 def _both(kind: str, sample: str, one: float, other: float) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -33,10 +33,8 @@ class Metrics:
         self.decisions = Tallies(semconv.DECISIONS, "Decisions taken.", ("tier", "model", "complexity"), self.registry)
         self.errors = self._counter(semconv.ERRORS, "Requests that ended in an error.", "reason")
         self.answers = self._counter(semconv.ANSWERS, "Answers that were completed.", "model")
-        self.tokens = self._counter(semconv.TOKENS, "Tokens of completed answers.", "model", "direction")
-        self.cost = self._counter(
-            semconv.COST_USD, "Cost of completed answers in USD, by the configured prices.", "model"
-        )
+        self.tokens = self._counter(semconv.TOKENS, "Tokens read and generated.", "model", "direction")
+        self.cost = self._counter(semconv.COST_USD, "Cost of tries in USD, by the configured prices.", "model")
         self.failures = self._counter(semconv.FAILURES, "Tries at an answer that failed.", "model", "reason")
         self._fallbacks = self._counter(
             semconv.FALLBACKS, "Tries that failed, after which another was made.", "model", "reason"
@@ -63,6 +61,11 @@ class Metrics:
             semconv.ESCALATIONS_FORGONE, "Weak answers that were shown all the same.", "tier", "reason"
         )
         self._judged = self._counter(semconv.JUDGED, "Answers judged, where a higher tier might do.", "tier", "verdict")
+        self._weak_alarm = Gauge(
+            semconv.WEAK_ALARM,
+            "1 while more of the latest judged answers are weak than may be.",
+            registry=self.registry,
+        )
         self._confidence = self._histogram(
             semconv.CONFIDENCE, "How sure models seem of their answers.", _CONFIDENCE_BUCKETS, "model"
         )
@@ -99,7 +102,10 @@ class Metrics:
             semconv.PROCESS_STARTS, "Starts of the processes of a server with workers.", "process"
         )
         self._ttft_s = self._histogram(
-            semconv.TTFT_SECONDS, "Time from arrival to the first token.", _TTFT_BUCKETS_S, "model"
+            semconv.TTFT_SECONDS, "Time from arrival to the model's first token.", _TTFT_BUCKETS_S, "model"
+        )
+        self._held_s = self._histogram(
+            semconv.HELD_SECONDS, "Time from a stream's first token to what its caller saw first.", _TTFT_BUCKETS_S
         )
         self._tpot_s = self._histogram(
             semconv.TPOT_SECONDS, "Time per output token after the first.", _TPOT_BUCKETS_S, "model"
@@ -196,6 +202,10 @@ class Metrics:
         """Count an answer that was judged before it was shown."""
         self._judged.labels(str(tier), "weak" if is_weak else "good").inc()
 
+    def weak_alarm(self, *, is_raised: bool) -> None:
+        """Tell whether more of the latest judged answers are weak than may be."""
+        self._weak_alarm.set(is_raised)
+
     def escalated(self, tier: int, sign: str) -> None:
         """Count a weak answer of this tier that is asked again, by what gave it away."""
         self._escalations.labels(str(tier), sign).inc()
@@ -227,7 +237,7 @@ class Metrics:
     def spent(
         self, model: str, *, input_tokens: int, cached_input_tokens: int, output_tokens: int, cost_picousd: int
     ) -> None:
-        """Count what a model's part of a completed answer took."""
+        """Count what one try at an answer took, whatever became of it."""
         self._tokens_of(model, "input").inc(input_tokens)
         self._tokens_of(model, "cached_input").inc(cached_input_tokens)
         self._tokens_of(model, "output").inc(output_tokens)
@@ -238,6 +248,10 @@ class Metrics:
         self._ttft_of(model).observe(first_token_s)
         if per_token_s is not None:
             self._tpot_of(model).observe(per_token_s)
+
+    def held(self, hold_s: float) -> None:
+        """Observe how long the beginning of a stream was not shown."""
+        self._held_s.observe(hold_s)
 
     def waited(self, deployment: str, lane: str, wait_s: float) -> None:
         """Observe how long a request waited for its place."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from tierway_server.config import Config, parse
+from tierway_server.config import Config, VaultAnswer, parse
 
 _PR_SET_PDEATHSIG = 1
 
@@ -25,6 +25,8 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     """What the names of the server's local sockets begin with."""
     worker: int = 0
     """Which of the front ends it is; 0 is the first."""
+    vault: dict[str, VaultAnswer] = {}
+    """What Vault answered, by reference; see `config.Secrets`."""
     memory_fd: int = -1
     """The state that the front ends share."""
     addresses: dict[str, str] = {}

@@ -13,7 +13,7 @@ import uvloop
 from tierway_server.backends.base import Availability
 from tierway_server.backends.engine_host import EngineHost
 from tierway_server.backends.engines import Launch, launch_vllm, supervised_engines
-from tierway_server.config import unavailable_reason
+from tierway_server.config import Secrets, unavailable_reason
 from tierway_server.telemetry import logging as telemetry_logging
 from tierway_server.telemetry.families import Families, collect
 from tierway_server.workers.assignment import Assignment, assigned, host_socket
@@ -28,7 +28,11 @@ async def host(assignment: Assignment, launch: Launch) -> None:
 
     """
     config = assignment.configuration()
-    reasons = [unavailable_reason(config, deployment, os.environ) for _, deployment in config.deployments]
+    secrets = Secrets(os.environ, {})  # engines need none
+    reasons = [
+        unavailable_reason(config, deployment, os.environ, secrets) if deployment.engine else ""
+        for _, deployment in config.deployments
+    ]
     engines = supervised_engines(config, reasons, launch)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)

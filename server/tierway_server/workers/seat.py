@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tierway_core import State
 from tierway_server.backends.engines import Engines, remote_engines
 from tierway_server.backends.remote_engine import RemoteEngine
-from tierway_server.config import Address, Config
+from tierway_server.config import Address, Config, VaultAnswer
 from tierway_server.local_socket import asking
 from tierway_server.telemetry.families import Counts, counts_decoder
 from tierway_server.workers.assignment import host_socket, supervisor_socket
@@ -29,6 +29,8 @@ class Seat:
     """What to listen on together with the others, by `grpc` and `admin`."""
     started_s: float
     """When the server started, Unix time."""
+    vault: Mapping[str, VaultAnswer]
+    """What Vault answered when the server started, by reference."""
 
     def engines(self, config: Config, unavailable: Sequence[str]) -> Engines[RemoteEngine]:
         """The engines, in the process that has them."""

@@ -29,7 +29,7 @@ from tierway_server import banner
 from tierway_server.backends.engines import remote_engines
 from tierway_server.backends.hop import Count as CountEngines
 from tierway_server.backends.remote_models import RemoteModels
-from tierway_server.config import Address, Config, build_table, parse_address, redacted, unavailable_reason
+from tierway_server.config import Address, Config, Secrets, build_table, parse_address, redacted, unavailable_reason
 from tierway_server.deciding import start_deciding
 from tierway_server.flow.deployments import Deployments
 from tierway_server.http import app as http_app
@@ -82,15 +82,18 @@ class Supervisor:
         self._memory = SharedMemory(state_bytes(self.table, workers))
         self.state = new_state(self.table, workers=workers, buffer=self._memory.buffer)
         self.metrics = Metrics()
-        self.keeper = start_sharing(config, environ, self.table, self.state, self.metrics.registry)
+        self._secrets = Secrets.of(config, environ)
+        self.keeper = start_sharing(config, self._secrets, self.table, self.state, self.metrics.registry)
         # What would stop every front end is found here, once, before anything starts.
         _, calibrator = start_deciding(config, environ, self.table, self.state, Prefixes(), self.metrics)
         self.is_calibrated = calibrator is not None
         """Whether there is a calibration that SIGHUP could load."""
-        reasons = [unavailable_reason(config, deployment, environ) for _, deployment in config.deployments]
+        reasons = [
+            unavailable_reason(config, deployment, environ, self._secrets) for _, deployment in config.deployments
+        ]
         self.engines = remote_engines(config, reasons, host_socket(self._socket))
         # Front ends ask remote models themselves; which of them are there is found out here, for all.
-        self.remote = RemoteModels(config, reasons, environ, answers=False)
+        self.remote = RemoteModels(config, reasons, environ, self._secrets, answers=False)
         self.deployments = Deployments(
             self.table,
             self.state,
@@ -237,12 +240,13 @@ class Supervisor:
         began = self.metrics.process_starts.labels(name).inc
         return Child(name, module, assignment, fds=fds, began=began, died=died)
 
-    def _assignment(self, worker: int = 0) -> Assignment:
+    def _assignment(self, worker: int | None = None) -> Assignment:
         return Assignment(
             config=self._config.model_dump(mode="json", exclude={"include"}),
             supervisor_pid=os.getpid(),
             socket=self._socket,
-            worker=worker,
+            worker=worker or 0,
+            vault={} if worker is None else dict(self._secrets.vault),  # engines need none
             memory_fd=self._memory.fd,
             addresses={name: str(address) for name, address in self.addresses.items()},
             started_s=self._started_s,

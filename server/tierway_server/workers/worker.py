@@ -41,6 +41,7 @@ async def work(assignment: Assignment) -> None:
         state=joined_state(table, workers=config.server.workers, worker=assignment.worker, buffer=memory.buffer),
         addresses={name: parse_address(text) for name, text in assignment.addresses.items()},
         started_s=assignment.started_s,
+        vault=assignment.vault,
     )
     process = Process(config, os.environ, seat=seat)
     process.listen()

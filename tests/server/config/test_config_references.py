@@ -4,17 +4,23 @@ import traceback
 
 import pytest
 
-from tierway_server.config import ReferenceUnresolvedError, parse, resolve_secret, resolve_weights, unavailable_reason
+from tierway_server.config import ReferenceUnresolvedError, Secrets, parse, resolve_weights, unavailable_reason
 
 
 def reason(document, index, environ):
     config = parse(document)
-    return unavailable_reason(config, config.deployments[index][1], environ)
+    return unavailable_reason(config, config.deployments[index][1], environ, Secrets.of(config, environ))
 
 
 @pytest.mark.parametrize("environ", [{}, {"GROQ_API_KEY": ""}, {"GROQ_API_KEY": " \n"}])
 def test_provider_without_its_credential_says_which(environ, small):
     assert reason(small, 1, environ) == "no credential: GROQ_API_KEY is not set"
+
+
+@pytest.mark.parametrize("key", ["schl\u00fcssel-hunter2", "hunter2\nhunter3", "hunter2 hunter3", "hunter2\x00"])
+def test_key_that_no_header_field_takes_is_none_and_is_not_told(key, small):
+    told = reason(small, 1, {"GROQ_API_KEY": key})
+    assert told == "no credential: env:GROQ_API_KEY holds no key: white space, or characters beyond ASCII, are in it"
 
 
 def test_provider_whose_key_file_is_missing_says_which(small, tmp_path):
@@ -73,8 +79,8 @@ def test_embedded_engine_may_always_start(small):
 
 def test_secret_comes_without_surrounding_white_space(tmp_path):
     (tmp_path / "key").write_text("hunter2\n")
-    assert resolve_secret("file:${HERE}/key", {"HERE": str(tmp_path)}) == "hunter2"
-    assert resolve_secret("env:KEY", {"KEY": " hunter2 "}) == "hunter2"
+    assert Secrets({"HERE": str(tmp_path)}, {}).resolve("file:${HERE}/key") == "hunter2"
+    assert Secrets({"KEY": " hunter2 "}, {}).resolve("env:KEY") == "hunter2"
 
 
 @pytest.mark.parametrize(
@@ -85,11 +91,11 @@ def test_key_file_without_a_key_is_refused_without_telling_it(content, complaint
     path = tmp_path / "key"
     path.write_bytes(content)
     with pytest.raises(ReferenceUnresolvedError, match=complaint) as caught:
-        resolve_secret(f"file:{path}", {})
+        Secrets({}, {}).resolve(f"file:{path}")
     assert "hunter2" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_literal_secret_is_refused_without_telling_it():
     with pytest.raises(ValueError, match="must be a reference") as caught:
-        resolve_secret("hunter2", {})
+        Secrets({}, {}).resolve("hunter2")
     assert "hunter2" not in str(caught.value)

@@ -5,7 +5,16 @@ import pytest
 import yaml
 
 import tierway_server.config as face
-from tierway_server.config import build_table, default_path, json_schema, load, parse, redacted, unavailable_reason
+from tierway_server.config import (
+    Secrets,
+    build_table,
+    default_path,
+    json_schema,
+    load,
+    parse,
+    redacted,
+    unavailable_reason,
+)
 
 FIVE_TIERS = default_path().parent / "five-tiers.yaml"
 
@@ -91,7 +100,10 @@ def test_every_chain_but_the_last_leaves_its_provider():
 
 def test_five_tiers_without_credentials_or_weights_say_what_is_missing():
     config = load(FIVE_TIERS, environ={})
-    reasons = {model.name: unavailable_reason(config, deployment, {}) for model, deployment in config.deployments}
+    reasons = {
+        model.name: unavailable_reason(config, deployment, {}, Secrets.of(config, {}))
+        for model, deployment in config.deployments
+    }
     assert reasons["qwen3-4b"] == "no weights: TIERWAY_MODELS is not set"
     assert reasons["qwen3-32b"] == "no credential: GROQ_API_KEY is not set"
     assert reasons["grok-4"] == "no credential: OPENROUTER_API_KEY is not set"
@@ -101,7 +113,11 @@ def test_five_tiers_without_credentials_or_weights_say_what_is_missing():
 
 def test_default_adds_one_embedded_model_that_can_answer_everything():
     config = load(None, environ={})
-    ready = [model.name for model, deployment in config.deployments if not unavailable_reason(config, deployment, {})]
+    ready = [
+        model.name
+        for model, deployment in config.deployments
+        if not unavailable_reason(config, deployment, {}, Secrets({}, {}))
+    ]
     assert ready == ["local", "smollm2-135m"]
     assert {model.name for model in config.models} == {*ENDPOINTS, "smollm2-135m"}
     routing = config.routing
@@ -125,8 +141,9 @@ def test_face_is_frozen():
         "Address", "CacheConfig", "ClassifierConfig", "Config", "ConfigError", "ConstitutionConfig", "DeploymentConfig", "EMBEDDED",
         "ENGINE_PROVIDER", "EngineConfig", "EscalationConfig", "ExpectedOutputConfig", "FeatureName", "FloorsConfig", "GovernanceConfig",
         "HedgingConfig", "LimitsConfig", "ModelConfig", "PREFILL", "PriceConfig", "Problem", "ProviderConfig", "QueueConfig",
-        "ReferenceUnresolvedError", "RestartConfig", "RetriesConfig", "RoutingConfig", "ServerConfig", "SharedStateConfig",
+        "ReferenceUnresolvedError", "RestartConfig", "RetriesConfig", "RoutingConfig", "Secrets", "ServerConfig", "SharedStateConfig",
+        "VaultAnswer",
         "build_table", "calibration_path", "chains", "default_path", "expand_path", "json_schema", "load",
         "load_weights", "parse",
-        "parse_address", "redacted", "resolve_secret", "resolve_weights", "unavailable_reason",
+        "parse_address", "redacted", "resolve_weights", "unavailable_reason",
     ]  # fmt: skip

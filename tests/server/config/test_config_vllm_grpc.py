@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from tierway_server.config import parse, unavailable_reason
+from tierway_server.config import Secrets, parse, unavailable_reason
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def far(small):
 
 def reason(document, environ):
     config = parse(document)
-    return unavailable_reason(config, config.deployments[1][1], environ)
+    return unavailable_reason(config, config.deployments[1][1], environ, Secrets.of(config, environ))
 
 
 @pytest.mark.parametrize("url", ["grpc://engines:50051", "grpcs://engines:443/", "grpc://[::1]:50051"])

@@ -284,7 +284,7 @@ class GetStatsRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetStatsResponse(_message.Message):
-    __slots__ = ("start_time", "models", "tiers", "errors", "in_flight", "constitution_hash", "classifier", "count_start_time", "deployments", "limits", "budgets", "strategies", "experiments")
+    __slots__ = ("start_time", "models", "tiers", "errors", "in_flight", "constitution_hash", "classifier", "count_start_time", "deployments", "limits", "budgets", "strategies", "experiments", "answers")
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     MODELS_FIELD_NUMBER: _ClassVar[int]
     TIERS_FIELD_NUMBER: _ClassVar[int]
@@ -298,6 +298,7 @@ class GetStatsResponse(_message.Message):
     BUDGETS_FIELD_NUMBER: _ClassVar[int]
     STRATEGIES_FIELD_NUMBER: _ClassVar[int]
     EXPERIMENTS_FIELD_NUMBER: _ClassVar[int]
+    ANSWERS_FIELD_NUMBER: _ClassVar[int]
     start_time: _timestamp_pb2.Timestamp
     models: _containers.RepeatedCompositeFieldContainer[ModelStats]
     tiers: _containers.RepeatedCompositeFieldContainer[TierStats]
@@ -311,10 +312,45 @@ class GetStatsResponse(_message.Message):
     budgets: _containers.RepeatedCompositeFieldContainer[BudgetStats]
     strategies: _containers.RepeatedCompositeFieldContainer[StrategyStats]
     experiments: _containers.RepeatedCompositeFieldContainer[ExperimentStats]
-    def __init__(self, start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., models: _Optional[_Iterable[_Union[ModelStats, _Mapping]]] = ..., tiers: _Optional[_Iterable[_Union[TierStats, _Mapping]]] = ..., errors: _Optional[_Iterable[_Union[ErrorStats, _Mapping]]] = ..., in_flight: _Optional[int] = ..., constitution_hash: _Optional[str] = ..., classifier: _Optional[_Union[ClassifierStats, _Mapping]] = ..., count_start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., deployments: _Optional[_Iterable[_Union[DeploymentStats, _Mapping]]] = ..., limits: _Optional[_Iterable[_Union[LimitStats, _Mapping]]] = ..., budgets: _Optional[_Iterable[_Union[BudgetStats, _Mapping]]] = ..., strategies: _Optional[_Iterable[_Union[StrategyStats, _Mapping]]] = ..., experiments: _Optional[_Iterable[_Union[ExperimentStats, _Mapping]]] = ...) -> None: ...
+    answers: AnswerStats
+    def __init__(self, start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., models: _Optional[_Iterable[_Union[ModelStats, _Mapping]]] = ..., tiers: _Optional[_Iterable[_Union[TierStats, _Mapping]]] = ..., errors: _Optional[_Iterable[_Union[ErrorStats, _Mapping]]] = ..., in_flight: _Optional[int] = ..., constitution_hash: _Optional[str] = ..., classifier: _Optional[_Union[ClassifierStats, _Mapping]] = ..., count_start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., deployments: _Optional[_Iterable[_Union[DeploymentStats, _Mapping]]] = ..., limits: _Optional[_Iterable[_Union[LimitStats, _Mapping]]] = ..., budgets: _Optional[_Iterable[_Union[BudgetStats, _Mapping]]] = ..., strategies: _Optional[_Iterable[_Union[StrategyStats, _Mapping]]] = ..., experiments: _Optional[_Iterable[_Union[ExperimentStats, _Mapping]]] = ..., answers: _Optional[_Union[AnswerStats, _Mapping]] = ...) -> None: ...
+
+class AnswerStats(_message.Message):
+    __slots__ = ("judged", "weak", "escalated", "forgone", "escalation_share", "weak_alarm", "fallbacks", "takeovers", "retries", "retries_refused", "hedges", "hedges_won", "cache_hits", "cache_shared", "cache_misses")
+    JUDGED_FIELD_NUMBER: _ClassVar[int]
+    WEAK_FIELD_NUMBER: _ClassVar[int]
+    ESCALATED_FIELD_NUMBER: _ClassVar[int]
+    FORGONE_FIELD_NUMBER: _ClassVar[int]
+    ESCALATION_SHARE_FIELD_NUMBER: _ClassVar[int]
+    WEAK_ALARM_FIELD_NUMBER: _ClassVar[int]
+    FALLBACKS_FIELD_NUMBER: _ClassVar[int]
+    TAKEOVERS_FIELD_NUMBER: _ClassVar[int]
+    RETRIES_FIELD_NUMBER: _ClassVar[int]
+    RETRIES_REFUSED_FIELD_NUMBER: _ClassVar[int]
+    HEDGES_FIELD_NUMBER: _ClassVar[int]
+    HEDGES_WON_FIELD_NUMBER: _ClassVar[int]
+    CACHE_HITS_FIELD_NUMBER: _ClassVar[int]
+    CACHE_SHARED_FIELD_NUMBER: _ClassVar[int]
+    CACHE_MISSES_FIELD_NUMBER: _ClassVar[int]
+    judged: int
+    weak: int
+    escalated: int
+    forgone: int
+    escalation_share: float
+    weak_alarm: bool
+    fallbacks: int
+    takeovers: int
+    retries: int
+    retries_refused: int
+    hedges: int
+    hedges_won: int
+    cache_hits: int
+    cache_shared: int
+    cache_misses: int
+    def __init__(self, judged: _Optional[int] = ..., weak: _Optional[int] = ..., escalated: _Optional[int] = ..., forgone: _Optional[int] = ..., escalation_share: _Optional[float] = ..., weak_alarm: _Optional[bool] = ..., fallbacks: _Optional[int] = ..., takeovers: _Optional[int] = ..., retries: _Optional[int] = ..., retries_refused: _Optional[int] = ..., hedges: _Optional[int] = ..., hedges_won: _Optional[int] = ..., cache_hits: _Optional[int] = ..., cache_shared: _Optional[int] = ..., cache_misses: _Optional[int] = ...) -> None: ...
 
 class DeploymentStats(_message.Message):
-    __slots__ = ("deployment", "breaker", "breaker_forced", "error_share", "in_flight", "first_token_time", "token_time", "minute_requests", "minute_tokens")
+    __slots__ = ("deployment", "breaker", "breaker_forced", "error_share", "in_flight", "first_token_time", "token_time", "minute_requests", "minute_tokens", "lanes")
     DEPLOYMENT_FIELD_NUMBER: _ClassVar[int]
     BREAKER_FIELD_NUMBER: _ClassVar[int]
     BREAKER_FORCED_FIELD_NUMBER: _ClassVar[int]
@@ -324,6 +360,7 @@ class DeploymentStats(_message.Message):
     TOKEN_TIME_FIELD_NUMBER: _ClassVar[int]
     MINUTE_REQUESTS_FIELD_NUMBER: _ClassVar[int]
     MINUTE_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    LANES_FIELD_NUMBER: _ClassVar[int]
     deployment: str
     breaker: BreakerState
     breaker_forced: bool
@@ -333,7 +370,18 @@ class DeploymentStats(_message.Message):
     token_time: _duration_pb2.Duration
     minute_requests: int
     minute_tokens: int
-    def __init__(self, deployment: _Optional[str] = ..., breaker: _Optional[_Union[BreakerState, str]] = ..., breaker_forced: _Optional[bool] = ..., error_share: _Optional[float] = ..., in_flight: _Optional[int] = ..., first_token_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., token_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., minute_requests: _Optional[int] = ..., minute_tokens: _Optional[int] = ...) -> None: ...
+    lanes: _containers.RepeatedCompositeFieldContainer[LaneStats]
+    def __init__(self, deployment: _Optional[str] = ..., breaker: _Optional[_Union[BreakerState, str]] = ..., breaker_forced: _Optional[bool] = ..., error_share: _Optional[float] = ..., in_flight: _Optional[int] = ..., first_token_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., token_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., minute_requests: _Optional[int] = ..., minute_tokens: _Optional[int] = ..., lanes: _Optional[_Iterable[_Union[LaneStats, _Mapping]]] = ...) -> None: ...
+
+class LaneStats(_message.Message):
+    __slots__ = ("priority", "waiting", "shed")
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FIELD_NUMBER: _ClassVar[int]
+    SHED_FIELD_NUMBER: _ClassVar[int]
+    priority: _types_pb2.Priority
+    waiting: int
+    shed: int
+    def __init__(self, priority: _Optional[_Union[_types_pb2.Priority, str]] = ..., waiting: _Optional[int] = ..., shed: _Optional[int] = ...) -> None: ...
 
 class LimitStats(_message.Message):
     __slots__ = ("limit", "wait_time", "refusals")
