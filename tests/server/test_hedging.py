@@ -272,6 +272,14 @@ class TestNobodyIsAskedBesides:
         await alone(walking, job)
         assert walking.counted(semconv.HEDGES, deployment="fast@fast", outcome="sent") == 0
 
+    async def test_who_has_no_place_and_no_request_was_shed(self) -> None:
+        walking = await hedging()
+        job = walking.job()
+        for _ in range(walking.backends["fast"].capacity):
+            walking.state.begin(1)
+        await alone(walking, job)
+        assert walking.counted(semconv.QUEUE_SHED, deployment="fast@fast", lane="normal", reason="elsewhere") == 0
+
 
 class TestLeaving:
     @pytest.mark.parametrize("by", ["closing", "cancelling"])

@@ -119,7 +119,8 @@ class Queues:
         if shed is None:
             self._metrics.waited(name, lane, self._clock() - began_s)
             return
-        self._metrics.shed(name, lane, shed)
+        if waits:  # who may not wait is a rival, whose request is being answered
+            self._metrics.shed(name, lane, shed)
         wait_s = places.wait_s(priority, tenant, answer_s)
         raise QueueFullError(
             _TEXTS[shed].format(name),
