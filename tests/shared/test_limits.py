@@ -20,10 +20,10 @@ def take_all(replica: Replica) -> int:
 
 async def test_what_one_took_the_others_wait_for(server: RedisServer):
     async with replicas(server.url, table(requests=1, burst=5), 2) as [one, other]:
-        await one.keeper.round()
+        await one.answered_round()
         assert take_all(one) == 5
-        await one.keeper.round()
-        await other.keeper.round()
+        await one.answered_round()
+        await other.answered_round()
         assert take_all(other) == 0
 
 
@@ -58,14 +58,14 @@ async def test_an_excess_is_worked_off_before_anybody_is_let_through(server: Red
 async def test_alone_a_replica_grants_one_part_of_as_many_as_there_were(server: RedisServer):
     async with replicas(server.url, table(requests=1, burst=6), 3) as [replica, *others]:
         for each in (*others, replica):
-            await each.keeper.round()
+            await each.answered_round()
         server.kill()
         while not replica.keeper.is_lost:
             await replica.keeper.round()
         assert take_all(replica) == 2
         assert 2.0 < replica.state.wait_ns(LIMIT, replica.now_ns) / 1e9 <= 3.0
         server.start()
-        await replica.keeper.round()
+        await replica.answered_round()
         assert take_all(replica) > 0
 
 
@@ -81,23 +81,23 @@ async def test_what_was_taken_long_ago_is_not_held_against_anybody_on_return(ser
     # A thousand a second: what was taken while Redis was away is long since worked off.
     async with replicas(server.url, table(requests=1000, burst=10), 2) as [one, other]:
         for replica in (one, other):
-            await replica.keeper.round()
+            await replica.answered_round()
         server.kill()
         taken = 0
         while not one.keeper.is_lost or taken < 200:
             taken += take_all(one)
             await one.keeper.round()
         server.start()
-        await one.keeper.round()
-        await other.keeper.round()
+        await one.answered_round()
+        await other.answered_round()
         assert other.state.wait_ns(LIMIT, other.now_ns) < 50 * 10**6
 
 
 async def test_a_server_that_forgot_is_not_told_of_old_takes_again(server: RedisServer):
     async with replicas(server.url, table(requests=1, burst=5), 2) as [one, other]:
-        await one.keeper.round()
+        await one.answered_round()
         take_all(one)
-        await one.keeper.round()
+        await one.answered_round()
         server.kill()
         server.forget()
         server.start()
