@@ -38,7 +38,9 @@ async def test_a_breaker_held_open_lets_nothing_pass_until_it_is_given_back(serv
     server = await serve(only(five_tiers(), "nano"))
     held = (await admin_of(server).SetBreaker(hold(admin.BREAKER_SETTING_OPEN))).deployment
     assert (held.deployment, held.breaker, held.breaker_forced) == (NANO, rpc.BREAKER_STATE_OPEN, True)
-    assert (await refused(server.router.Execute(execute()))).reason == "NO_DEPLOYMENT_AVAILABLE"
+    refusal = await refused(server.router.Execute(execute()))
+    assert refusal.reason == "NO_DEPLOYMENT_AVAILABLE"
+    assert "is held back by the operator" in refusal.message
     freed = (await admin_of(server).SetBreaker(hold(admin.BREAKER_SETTING_AUTOMATIC))).deployment
     assert (freed.breaker, freed.breaker_forced) == (rpc.BREAKER_STATE_CLOSED, False)
     await server.router.Execute(execute())

@@ -157,7 +157,9 @@ class Admission:
     def _resting(self, index: int) -> BreakerOpenError:
         name = self._table.deployments[index].spec.name
         return BreakerOpenError(
-            f"deployment {name} fails too often", metadata={"deployment": name}, retry_after_s=_RETRY_AFTER_S
+            f"deployment {name} is given a rest: it {self._deployments.rest(index)}",
+            metadata={"deployment": name},
+            retry_after_s=_RETRY_AFTER_S,
         )
 
     def _count(self, model: str, tried: Try) -> None:

@@ -180,8 +180,9 @@ class Decider:
 
     def _unavailable(self, refused: UnroutableError) -> NoDeploymentAvailableError:
         if resting := _struck(refused, ReasonCode.FILTERED_BREAKER):
+            index = next(each.index for each in self._table.deployments if each.spec.name == resting[0])
             return NoDeploymentAvailableError(
-                f"{resting[0]} would fit, and is given a rest: it fails too often",
+                f"{resting[0]} would fit, and is given a rest: it {self._deployments.rest(index)}",
                 metadata={"deployment": resting[0]},
                 retry_after_s=_RETRY_AFTER_S,
             )

@@ -80,6 +80,10 @@ class Deployments:
             for deployment in self._table.deployments
         }
 
+    def rest(self, index: int) -> str:
+        """Why the breaker of a deployment lets nothing through, in words that follow on "it"."""
+        return "fails too often" if self._state.forced_breaker(index) is None else "is held back by the operator"
+
     def coming(self, names: Sequence[str]) -> tuple[str, str] | None:
         """The first of these deployments that will be available by itself, and why it is not yet; None when none of them will."""
         for index, backend in self._backends.items():
