@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
-from tests.server.fleet import HASH, Document
+from tests.server.fleet import HASH, Document, five_tiers, only
+from tests.server.running import until
 from tests.server.walking import Walking
 from tierway_core import Router
 from tierway_server.backends.base import Chunk, FinishReason, TokenLogprob, Usage
@@ -91,3 +93,27 @@ class Layered(Walking):
             for sample in family.samples
             if sample.name == name and labels.items() <= sample.labels.items()
         )
+
+
+def layered(breaker: dict[str, Any] | None = None, **cache: Any) -> Layered:
+    """A fleet of three tiers with a cache."""
+    document = only(five_tiers(), "nano", "fast", "balanced")
+    return Layered(document | ({"breaker": breaker} if breaker else {}), cache=cache)
+
+
+def outcomes(fleet: Layered) -> dict[str, float]:
+    """Requests that asked for a kept answer, by what they found."""
+    return {each: fleet.counted("tierway_cache_lookups_total", outcome=each) for each in ("hit", "shared", "miss")}
+
+
+def begun(fleet: Layered) -> int:
+    """Generations that any engine has begun."""
+    return sum(len(engine.started) for engine in fleet.engines.values())
+
+
+async def reading(fleet: Layered, job: Job) -> asyncio.Task[list[Event]]:
+    """One who reads, once it has asked."""
+    task = asyncio.create_task(fleet.events(job))
+    before = sum(outcomes(fleet).values())
+    await until(lambda: sum(outcomes(fleet).values()) > before)
+    return task
