@@ -185,6 +185,19 @@ async def test_a_front_end_that_has_heard_nothing_yet_takes_no_engine_away_from_
     assert state.is_available(0) == (not owns_state)
 
 
+async def test_a_front_end_that_has_heard_nothing_yet_tries_what_the_others_know_to_be_there() -> None:
+    config = two_workers()
+    table = build_table(config)
+    state = new_state(table)
+    backends = remote_engines(config, [""], "nobody listens here").by_deployment
+    deployments = Deployments(table, state, backends, {}, owns_state=False)
+    assert deployments.backend(0) is None
+    state.set_available(0, True)
+    assert deployments.backend(0) is backends[0]
+    # What it fails is its own failure: that nothing was heard of it does not mean that it went.
+    assert not deployments.has_gone(0)
+
+
 async def test_hanging_up_loads_the_calibration_in_every_worker(tmp_path: Path) -> None:
     weights = write_weights(tmp_path / "sure.weights")
     file = tmp_path / "calibration.json"

@@ -122,7 +122,7 @@ class Admission:
                     yield tried
             except TierwayError as failure:
                 # An engine that is gone has left the decision already, and comes back healthy: its breaker is not for that.
-                if tried is not None and self._deployments.backend(index) is backend:
+                if tried is not None and not self._deployments.has_gone(index):
                     tried.failed = isinstance(failure, EngineLostError | ProviderError | InternalError) and not (
                         tried.was_hurried and not self._was_slow(index, tried)
                     )

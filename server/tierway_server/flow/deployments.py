@@ -43,6 +43,7 @@ class Deployments:
         self._sharing = {
             index: [other for other in backends if backends[other] is backend] for index, backend in backends.items()
         }
+        self._came: set[int] = set()
         self._changed = asyncio.Event()
         for index, backend in backends.items():
             # The default argument binds this turn's index.
@@ -59,8 +60,16 @@ class Deployments:
         return any(availability.is_available for availability in self._now)
 
     def backend(self, index: int) -> Backend | None:
-        """What serves a deployment now; None while nothing can."""
-        return self._backends[index] if self._now[index].is_available else None
+        """What serves a deployment now; None while nothing can.
+
+        The state is asked, as the decision asks it: of several processes one may have heard a moment later than the one that writes it,
+        and would refuse what was decided.
+        """
+        return self._backends.get(index) if self._state.is_available(index) else None
+
+    def has_gone(self, index: int) -> bool:
+        """Whether this process has heard that a deployment went which was there; the state may not tell yet."""
+        return index in self._came and not self._now[index].is_available
 
     def sharing(self) -> Iterator[tuple[Sequence[int], Backend]]:
         """The deployments of each backend, which share its room, and the backend."""
@@ -98,6 +107,8 @@ class Deployments:
 
     def _update(self, index: int, availability: Availability) -> None:
         self._now[index] = availability
+        if availability.is_available:
+            self._came.add(index)
         if self._owns_state:
             self._state.set_available(index, availability.is_available)
         self._changed.set()
