@@ -143,6 +143,26 @@ async def test_what_a_stopped_stream_cost_is_estimated_and_paid_from_the_budget(
     assert layers.is_idle
 
 
+@pytest.mark.parametrize("streams", [True, False])
+async def test_what_a_second_answer_cost_of_which_nothing_was_shown_is_in_the_account_of_the_first(
+    streams: bool,
+) -> None:
+    document = fleet(budgets={"all": {"limit_usd": 1.0, "period_s": 60}}, tenants={"t": {"budget": "all"}})
+    layers = Layered(document, LOOK_AHEAD)
+    layers.engines["fast"].script(*WEAK)
+    # "EN" may be the beginning of the stop string: it was paid for, and held back.
+    layers.engines["balanced"].script(token("EN"), StreamBrokenError("gone"))
+    layers.engines["fast"].script(*GOOD)
+    job = layers.job(asked=FAST | {"tenant": "t"}, sampling=Sampling(stop=("END",)), streams=streams)
+    end = finished(await layers.events(job))
+    weak, failed, shown = end.attempts
+    assert [each.outcome for each in end.attempts] == [Outcome.ESCALATED, Outcome.FELL_BACK, Outcome.ANSWERED]
+    assert failed.cost_picousd == job.decision.input_tokens * 800_000 + 1_200_000
+    assert weak.cost_picousd + failed.cost_picousd + shown.cost_picousd == end.cost_picousd
+    assert layers.state.spent_picousd(0, 0) == end.cost_picousd
+    assert layers.is_idle
+
+
 async def test_the_second_answer_is_not_judged_again_and_shown_as_it_comes() -> None:
     fleet = layered("nano", "fast", "balanced", "premium")
     fleet.engines["fast"].script(*WEAK)

@@ -1,7 +1,8 @@
 """The way of one answer: along the chain until a deployment has answered to the end, every slot released, every try accounted for.
 
 One owner a step: `admission` owns what a try takes and gives back, `runs` one try, `hedging` two at once, `retries` whether the same is
-asked again, `takeover` what the caller has been given, `walk` the account; this module the order of it all. The rules: docs/answers.md.
+asked again, `takeover` what the caller has been given, `walk` who was tried and who follows, `account` what all of it costs; this module
+the order of it all. The rules: docs/answers.md.
 Cancellation arrives at the innermost `await` and runs back through the `finally` of each.
 """
 

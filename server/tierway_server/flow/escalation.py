@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from tierway_core import Decision, Request, Table
-from tierway_core.cost import estimate_picousd
-from tierway_server.backends.base import Chunk, FinishReason, Usage
+from tierway_server.backends.base import Chunk, FinishReason
 from tierway_server.config import EscalationConfig
 from tierway_server.errors import TierwayError
 from tierway_server.flow.allowance import Allowance
@@ -25,7 +24,6 @@ from tierway_server.flow.confidence import Impression, Verdict
 from tierway_server.flow.decide import Decider
 from tierway_server.flow.events import Attempt, Delta, Event, Finished, Outcome, Started, Tried
 from tierway_server.flow.job import Job
-from tierway_server.flow.walk import sum_of
 from tierway_server.flow.weak_alarm import WeakAlarm
 from tierway_server.telemetry.metrics import Metrics
 
@@ -161,9 +159,7 @@ class Escalating:
         self._alarm.judged(is_weak=is_weak)
         if verdict is None or not is_weak:
             return None
-        _, spent_picousd = _spent(first)
-        left_picousd = _left_picousd(job, spent_picousd)
-        decision = self._decider.reconsider(self._raised(job, left_picousd))
+        decision = self._decider.reconsider(self._raised(job))
         if decision is None:
             self._metrics.not_escalated(tier, "nobody")
             return None
@@ -181,24 +177,22 @@ class Escalating:
                 "confidence": round(verdict.confidence, 3),
             },
         )
-        return replace(job, id=f"{job.id}-up", decision=decision, max_cost_picousd=left_picousd, is_judged=True)
+        return replace(job, id=f"{job.id}-up", decision=decision, is_judged=True)
 
-    def _raised(self, job: Job, left_picousd: int | None) -> Request:
+    def _raised(self, job: Job) -> Request:
         """What the second decision reads: the same, with a higher lowest tier, and what is left of time and money."""
         request, now_s = job.decision.request, self._clock()
         stated = {name: getattr(request, name) for name in REQUEST_FIELDS}
         stated |= {"min_tier": job.decision.tier + 1, "deadline_s": max(0.0, job.give_up_s - now_s)}
         # The caller waits for its first character still.
         stated["latency_budget_s"] = max(0.0, request.latency_budget_s - (now_s - job.arrived_s))
-        if left_picousd is not None:
+        if (left_picousd := job.left_picousd) is not None:
             stated["max_cost_picousd"] = left_picousd
         return Request(stated.pop("text"), **stated)
 
     async def _escalated(self, first: _Answer, job: Job) -> AsyncGenerator[Event, None]:
         """The second answer, or where nothing comes of it, the first one after all."""
-        usage, cost_picousd = _spent(first)
-        model, spec = first.job.decision.model, _deployment(first.job.decision)
-        attempts = [Attempt(model.name, spec, Outcome.ESCALATED, cost_picousd=cost_picousd)]
+        attempts = [_ended(first.job, Outcome.ESCALATED, ())]
         yield Tried(attempts[0])
         second = _Answer(job, False, Impression(self._config.prior))
         try:
@@ -209,7 +203,7 @@ class Escalating:
                         case Started():
                             pass
                         case Finished():
-                            yield _together(attempts[:1], usage, cost_picousd, shown)
+                            yield replace(shown, attempts=(attempts[0], *shown.attempts))
                         case _:
                             if isinstance(shown, Tried):
                                 attempts.append(shown.attempt)
@@ -218,31 +212,32 @@ class Escalating:
         except TierwayError as failure:
             if second.impression.has_begun:
                 raise
-            failed = Attempt(job.decision.model.name, _deployment(job.decision), Outcome.FELL_BACK, failure.reason)
-        attempts.append(failed)
-        yield Tried(failed)
-        async with aclosing(self._after_all(first, attempts, usage, cost_picousd)) as after_all:
+            attempts.append(_ended(job, Outcome.FELL_BACK, attempts, failure.reason))
+        yield Tried(attempts[-1])
+        async with aclosing(self._after_all(first, attempts)) as after_all:
             async for event in after_all:
                 yield event
 
-    async def _after_all(
-        self, first: _Answer, attempts: list[Attempt], usage: Usage, cost_picousd: int
-    ) -> AsyncGenerator[Event, None]:
+    async def _after_all(self, first: _Answer, attempts: list[Attempt]) -> AsyncGenerator[Event, None]:
         """The first answer, although it seemed weak: the one that is there, or that which was stopped, from its beginning."""
         if first.finished is not None:
             for event in first.held[:-1]:
                 yield event
-            answered = replace(first.finished.attempts[-1], cost_picousd=0)
-            timings = replace(first.finished.timings, total_s=self._clock() - first.job.arrived_s)
-            yield replace(first.finished, timings=timings, attempts=(*attempts, answered))
+            yield replace(
+                first.finished,
+                usage=first.job.account.usage,
+                cost_picousd=first.job.account.cost_picousd,
+                timings=replace(first.finished.timings, total_s=self._clock() - first.job.arrived_s),
+                attempts=(*attempts, replace(first.finished.attempts[-1], cost_picousd=0)),
+            )
             return
-        again = replace(first.job, id=f"{first.job.id}-again", max_cost_picousd=_left_picousd(first.job, cost_picousd))
+        again = replace(first.job, id=f"{first.job.id}-again")
         last = _Answer(again, False, Impression(self._config.prior))
         async with aclosing(self._below.answer(again)) as events:
             async for event in events:
                 shown = self._taken_in(last, event)
                 if isinstance(shown, Finished):
-                    yield _together(attempts, usage, cost_picousd, shown)
+                    yield replace(shown, attempts=(*attempts, *shown.attempts))
                 elif not isinstance(shown, Started):
                     yield shown
 
@@ -259,27 +254,11 @@ def _shown(job: Job, delta: Delta) -> Delta:
     return Delta(replace(chunk, logprobs=())) if chunk.logprobs and job.sampling.top_logprobs is None else delta
 
 
-def _spent(first: _Answer) -> tuple[Usage, int]:
-    """What the first answer took, estimated where it was stopped."""
-    if first.finished is not None:
-        return first.finished.usage, first.finished.cost_picousd
-    decision, tokens = first.job.decision, first.impression.tokens
-    return Usage(decision.input_tokens, 0, tokens), estimate_picousd(decision.model, decision.input_tokens, tokens)
-
-
-def _left_picousd(job: Job, spent_picousd: int) -> int | None:
-    """What a request may still cost; None: it has no ceiling."""
-    return None if job.max_cost_picousd is None else max(0, job.max_cost_picousd - spent_picousd)
-
-
-def _together(attempts: list[Attempt], usage: Usage, cost_picousd: int, finished: Finished) -> Finished:
-    """The end of the second answer, as that of both."""
-    return replace(
-        finished,
-        usage=sum_of([usage, finished.usage]),
-        cost_picousd=cost_picousd + finished.cost_picousd,
-        attempts=(*attempts, *finished.attempts),
-    )
+def _ended(job: Job, outcome: Outcome, earlier: Sequence[Attempt], reason: str = "") -> Attempt:
+    """How an answer ended that the caller does not get: at the cost of all that was not told of yet."""
+    told_picousd = sum(attempt.cost_picousd for attempt in earlier)
+    cost_picousd = job.account.cost_picousd - told_picousd
+    return Attempt(job.decision.model.name, _deployment(job.decision), outcome, reason, cost_picousd=cost_picousd)
 
 
 def _deployment(decision: Decision) -> str:

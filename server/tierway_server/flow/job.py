@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tierway_core import Decision
 from tierway_server.backends.base import Message, Sampling, Tools
+from tierway_server.flow.account import Account
 from tierway_server.flow.priority import Priority
 
 
@@ -24,6 +25,7 @@ class Job:
     sampling: Sampling
     max_tokens: int
     max_cost_picousd: int | None
+    """Most that all tries together may cost; None: there is no ceiling."""
     json_schema: Mapping[str, Any] | None
     arrived_s: float
     """When the request arrived, on the server's clock."""
@@ -46,3 +48,10 @@ class Job:
     """Whether the caller reads along, and not the whole answer at its end."""
     is_judged: bool = False
     """Whether log-probabilities are wanted of whoever can give them, also where the caller did not ask for them."""
+    account: Account = field(default_factory=Account)
+    """What it has come to; one for all that is made of this job, as long as it is the same request."""
+
+    @property
+    def left_picousd(self) -> int | None:
+        """What it may still cost; None: there is no ceiling."""
+        return None if self.max_cost_picousd is None else max(0, self.max_cost_picousd - self.account.cost_picousd)

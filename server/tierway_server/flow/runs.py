@@ -139,6 +139,7 @@ class Run:
             waits=self._waits,
         ) as tried:
             self.tried = tried
+            job.account.opened(tried)
             yield ADMITTED
             async with aclosing(tried.backend.generate(self._generation)) as chunks:
                 idle_s = tried.backend.idle_timeout_s

@@ -1,4 +1,4 @@
-"""Where one answer stands on its way along the chain: who was tried, what the caller has been given, what it has cost, who follows."""
+"""Where one answer stands on its way along the chain: who was tried, what the caller has been given, who follows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from tierway_core import Deployment, Feature, Table
-from tierway_server.backends.base import CostCeiling, FinishReason, Generation, Sampling, Usage
+from tierway_server.backends.base import CostCeiling, FinishReason, Generation, Sampling
 from tierway_server.errors import TierwayError
 from tierway_server.flow.events import Attempt, Event, Finished, Outcome, Started, Timings, Tried
 from tierway_server.flow.failures import most_useful
@@ -25,7 +25,6 @@ class Walk:
         "_attempts",
         "_failures",
         "_first_model",
-        "_paid",
         "_runs",
         "_told",
         "ahead",
@@ -57,7 +56,6 @@ class Walk:
         self._runs = 0
         self._attempts: list[Attempt] = []
         self._told = 0  # one more than the attempts, once it was told that it has started
-        self._paid: list[tuple[Usage, int]] = []
         self._failures: list[TierwayError] = []
 
     @property
@@ -79,10 +77,9 @@ class Walk:
         """What to ask a deployment for: the answer, or the rest of it."""
         job, model, given = self.job, table.deployments[index].model, self.transcript
         ceiling = None
-        if job.max_cost_picousd is not None:
-            spent_picousd = sum(cost_picousd for _, cost_picousd in self._paid)
+        if (left_picousd := job.left_picousd) is not None:
             ceiling = CostCeiling(
-                max_picousd=job.max_cost_picousd - spent_picousd,
+                max_picousd=left_picousd,
                 input_picousd=model.input_picousd,
                 output_picousd=model.output_picousd,
             )
@@ -109,10 +106,7 @@ class Walk:
     def tried(self, run: Run, outcome: Outcome, failure: TierwayError | None = None) -> None:
         """Account for a try that is over."""
         model, name = run.deployment.model.name, run.deployment.spec.name
-        cost_picousd = 0
-        if run.tried is not None:
-            cost_picousd = run.tried.cost_picousd
-            self._paid.append((run.tried.usage, cost_picousd))
+        cost_picousd = 0 if run.tried is None else run.tried.cost_picousd
         reason = failure.reason if failure else ""
         self._attempts.append(Attempt(model, name, outcome, reason, self.transcript.characters, cost_picousd))
         if failure is not None:
@@ -161,26 +155,12 @@ class Walk:
     def finished(self, now_s: float, metrics: Metrics) -> Finished:
         """The end of the answer, counted; whoever answered is accounted for already."""
         job, broken = self.job, self.broken
-        usage = sum_of([usage for usage, _ in self._paid])
         metrics.answered(self._attempts[-1].model)
         timings = Timings(job.decided_s - job.arrived_s, self.first_token_s - job.arrived_s, now_s - job.arrived_s)
         # A text that broke off stood still in between: its pace is nobody's.
         later_tokens = 0 if broken else self.transcript.tokens - 1
         per_token_s = (now_s - self.first_token_s) / later_tokens if later_tokens > 0 else None
         metrics.paced(self._first_model, timings.first_token_s, per_token_s)
-        cost_picousd = sum(cost_picousd for _, cost_picousd in self._paid)
         # Without one the last token was said, and the stream broke before its account.
         finish_reason = self.transcript.finish_reason or FinishReason.LENGTH
-        return Finished(usage, cost_picousd, timings, finish_reason, tuple(self._attempts))
-
-
-def sum_of(usages: Sequence[Usage]) -> Usage:
-    """The usage of several tries together."""
-    if len(usages) == 1:
-        return usages[0]
-    return Usage(
-        input_tokens=sum(usage.input_tokens for usage in usages),
-        cached_input_tokens=sum(usage.cached_input_tokens for usage in usages),
-        output_tokens=sum(usage.output_tokens for usage in usages),
-        reasoning_tokens=sum(usage.reasoning_tokens for usage in usages),
-    )
+        return Finished(job.account.usage, job.account.cost_picousd, timings, finish_reason, tuple(self._attempts))
