@@ -28,10 +28,13 @@ def table(*, limit_picousd: int = USD, period_s: float = 0.0, requests: float = 
 
 
 class Replica:
-    """What one process has: its state, and the keeper that shares it."""
+    """What one process has: its state, and the keeper that shares it.
+
+    It waits a second for the others by default: what tests say of several replicas must hold on a busy machine.
+    """
 
     def __init__(
-        self, url: str, table: Table, *, sync_s=0.01, lost_after_s=0.3, lease_share=0.2, lost_share=None
+        self, url: str, table: Table, *, sync_s=0.01, lost_after_s=1.0, lease_share=0.2, lost_share=None
     ) -> None:
         self.state = new_state(table)
         self.keeper = Keeper(

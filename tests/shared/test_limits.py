@@ -31,14 +31,14 @@ async def test_replicas_grant_no_more_than_one_but_for_the_stated_excess(server:
     count = 3
     async with replicas(server.url, table(requests=RATE, burst=BURST), count) as all_:
         for replica in all_:
-            await replica.keeper.round()
+            await replica.answered_round()
         staleness_ns, taken = 0, 0
         answered = {replica: replica.now_ns for replica in all_}
         begin_ns = all_[0].now_ns
         while all_[0].now_ns - begin_ns < 10**9:
             for replica in all_:
                 taken += take_all(replica)
-                await replica.keeper.round()
+                await replica.answered_round()
                 now_ns = replica.now_ns
                 staleness_ns, answered[replica] = max(staleness_ns, now_ns - answered[replica]), now_ns
         lasted_s = (all_[0].now_ns - begin_ns) / 1e9
