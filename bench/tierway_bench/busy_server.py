@@ -48,9 +48,10 @@ class BusyEngine:
                     "word ", 1, (), FinishReason.STOP if is_last else None, Usage(8, 0, _CHUNKS) if is_last else None
                 )
 
-    async def died(self) -> None:
-        """It never does."""
+    async def over(self) -> str:
+        """It never is."""
         await asyncio.Event().wait()
+        return "died"
 
     def shutdown(self) -> None:
         """Nothing to bring down."""

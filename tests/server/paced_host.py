@@ -44,8 +44,9 @@ class PacedEngine:
         finally:
             self._running.dec()
 
-    async def died(self) -> None:
+    async def over(self) -> str:
         await self._death.wait()
+        return "died"
 
     def shutdown(self) -> None:
         """Nothing is left."""

@@ -73,8 +73,9 @@ class ScriptedEngine:
         finally:
             self.closed.append(generation.id)
 
-    async def died(self) -> None:
+    async def over(self) -> str:
         await self.death.wait()
+        return "died"
 
     def shutdown(self) -> None:
         self.shutdowns += 1

@@ -1,4 +1,4 @@
-"""The moments around an engine's death that no test on a real engine can time: vLLM's face is a fake here, the processes are real."""
+"""The moments around the end of an engine that no test on a real engine can time: vLLM's face is a fake here, the processes are real."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from unittest import mock
 import pytest
 from prometheus_client import CollectorRegistry
 
+from tests.server.running import until
 from tierway_server.backends import vllm_engine
 from tierway_server.backends.base import Generation, Message, Role, Sampling
 from tierway_server.backends.vllm_engine import VllmEngine
@@ -55,6 +56,8 @@ class Llm:
         self.may_add = asyncio.Event()
         self.is_adding = asyncio.Event()
         self.aborted: list[str] = []
+        self.hangs = False
+        self.asked = 0
 
     def get_tokenizer(self) -> Any:
         encoded = SimpleNamespace(ids=[1, 2, 3])
@@ -70,6 +73,12 @@ class Llm:
         self.is_adding.set()
         await self.may_add.wait()
         return RequestOutputCollector(RequestOutputKind.DELTA, "one")
+
+    async def is_sleeping(self) -> bool:
+        if self.hangs:
+            await asyncio.Event().wait()
+        self.asked += 1
+        return False
 
     async def abort(self, request_id: str) -> None:
         self.aborted.append(request_id)
@@ -92,7 +101,7 @@ def llm() -> Llm:
 
 @pytest.fixture
 def engine(llm: Llm, core: Core) -> VllmEngine:
-    config = EngineConfig.model_validate({"model": "/nowhere", "context_tokens": 4096})
+    config = EngineConfig.model_validate({"model": "/nowhere", "context_tokens": 4096, "idle_timeout_s": 0.2})
     return VllmEngine(llm, config, CollectorRegistry(), [core])  # type: ignore[arg-type]  # fakes
 
 
@@ -108,7 +117,7 @@ async def test_a_request_under_way_fails_when_the_engine_dies(engine: VllmEngine
     await llm.is_adding.wait()
     core.kill()
     async with asyncio.timeout(_SOON_S):
-        await engine.died()
+        assert await engine.over() == "died"
         with pytest.raises(EngineLostError):
             await answering
     assert llm.aborted == ["one"]
@@ -121,7 +130,7 @@ async def test_a_request_that_is_being_added_while_the_engine_dies_fails_at_once
     await llm.is_adding.wait()
     core.kill()
     async with asyncio.timeout(_SOON_S):
-        await engine.died()
+        assert await engine.over() == "died"
         llm.may_add.set()
         with pytest.raises(EngineLostError):
             await answering
@@ -131,10 +140,25 @@ async def test_a_request_that_is_being_added_while_the_engine_dies_fails_at_once
 async def test_a_process_that_was_gone_before_it_was_watched_counts_as_dead(engine: VllmEngine, core: Core) -> None:
     core.kill()  # and reaped: there is no descriptor of it any more
     async with asyncio.timeout(_SOON_S):
-        await engine.died()
+        assert await engine.over() == "died"
 
 
-async def test_the_engine_lives_while_its_processes_do(engine: VllmEngine) -> None:
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.05):
-            await engine.died()
+async def test_an_engine_that_answers_nothing_hangs_and_a_request_under_way_fails(engine: VllmEngine, llm: Llm) -> None:
+    llm.hangs = True
+    llm.may_add.set()
+    answering = asyncio.create_task(answer(engine))
+    await llm.is_adding.wait()
+    async with asyncio.timeout(_SOON_S):
+        assert await engine.over() == "hung"
+        with pytest.raises(EngineLostError):
+            await answering
+
+
+async def test_an_engine_lives_while_its_processes_do_and_it_answers(engine: VllmEngine, llm: Llm) -> None:
+    over = asyncio.create_task(engine.over())
+    await until(lambda: llm.asked == 3)
+    assert not over.done()
+    over.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await over
+    assert asyncio.all_tasks() == {asyncio.current_task()}

@@ -1,6 +1,6 @@
-"""Keeps an engine alive: launches it, watches it, and launches it again with backoff when it dies.
+"""Keeps an engine alive: launches it, watches it, and launches it again with backoff when it dies or hangs.
 
-    starting --launched--> serving --died--> waiting (backoff) --> starting ...
+    starting --launched--> serving --over--> waiting (backoff) --> starting ...
     any --cancelled--> down, with no process left
 
 Knows nothing of vLLM: an engine is whatever `launch` returns, so that tests put a scripted one here.
@@ -34,8 +34,8 @@ class Engine(Protocol):
     def generate(self, generation: Generation) -> AsyncGenerator[Chunk, None]:
         """Generate one answer; see `Backend.generate`."""
 
-    async def died(self) -> None:
-        """Return when the engine has died."""
+    async def over(self) -> str:
+        """Return when the engine can answer no more, and in a word why: it `died`, or `hung`."""
 
     def shutdown(self) -> None:
         """Bring it down and leave no process behind. Blocks."""
@@ -137,9 +137,9 @@ class SupervisedEngine:
             self._serving_since_s = self._clock()
             self._become(Availability(True))
             logger.info("engine ready", extra={"engine": self.name, "seconds": round(self._clock() - launched_s, 1)})
-            await engine.died()
-            logger.error("engine died", extra={"engine": self.name})
-            return "died"
+            reason = await engine.over()
+            logger.error("engine lost", extra={"engine": self.name, "reason": reason})
+            return reason
         finally:
             self._engine = None
             self._become(Availability(False, "down"))

@@ -80,7 +80,8 @@ class EngineConfig(Section):
 
     idle_timeout_s: Seconds = 60.0
     """Longest silence, in seconds, between two outputs of an answer, and before the first one; then the engine is taken to hang: the answer
-    is aborted there, and goes on elsewhere where it can. Longer than the longest prompts of `max_num_seqs` requests take to be read."""
+    is aborted there, and goes on elsewhere where it can. Without any sign of life for as long, the engine is started again. Longer than the
+    longest prompts of `max_num_seqs` requests take to be read."""
 
     tool_parser: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,64}$")] | None = None
     """How the model writes that it calls a function: a name of the installed vLLM's own parsers, such as `hermes`; its chat template must
