@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.faults import google_events as google
-from tests.faults.upstream import End, Reply, upstream
+from tests.faults.upstream import End, Reply, document, upstream
 from tests.server.remote import KEY, answer, asking, failure_of, remote_backend, remote_fleet, text_of
 from tests.server.running import until
 from tierway_server.backends.base import FinishReason, Usage
@@ -52,6 +52,13 @@ async def test_an_answer_comes_with_its_account_and_its_end(backend, provider):
     assert asked.headers["x-goog-api-key"] == KEY
     assert asked.document["generationConfig"] == {"maxOutputTokens": 64, "mediaResolution": "LOW"}
     assert KEY not in repr(vars(backend))
+
+
+async def test_an_answer_that_comes_whole_although_events_were_asked_for_is_one(backend, provider):
+    [candidate] = google.part(text="Paris it is.")["candidates"]
+    provider.answer = lambda _: document({"candidates": [{**candidate, "finishReason": "STOP"}]})
+    [chunk] = await answer(backend)
+    assert (chunk.text, chunk.finish_reason) == ("Paris it is.", FinishReason.STOP)
 
 
 async def test_tokens_are_counted_as_the_service_does_while_they_come(backend, provider):

@@ -67,6 +67,33 @@ async def test_the_request_is_the_sdk_s_and_lets_us_in(backend, provider):
     assert not [name for name in asked.headers if name.startswith("x-stainless")]
 
 
+async def test_an_answer_that_comes_whole_although_events_were_asked_for_is_one(backend, provider):
+    provider.answer = lambda _: openai.whole()
+    [chunk] = await answer(backend)
+    assert (chunk.text, chunk.finish_reason, chunk.usage) == ("Paris it is.", FinishReason.STOP, USAGE)
+
+
+async def test_calls_that_come_whole_are_calls(backend, provider):
+    functions = [{"name": "weather", "arguments": '{"city": "Paris"}'}, {"name": "time", "arguments": "{}"}]
+    calls = [{"id": f"call_{at}", "type": "function", "function": each} for at, each in enumerate(functions)]
+    message = {"role": "assistant", "content": None, "tool_calls": calls}
+    provider.answer = lambda _: document({"choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}]})
+    [chunk] = await answer(backend)
+    assert [(call.id, call.name, call.arguments) for call in chunk.tool_calls] == [
+        ("call_0", "weather", '{"city": "Paris"}'),
+        ("call_1", "time", "{}"),
+    ]
+    assert chunk.finish_reason is FinishReason.TOOL_CALLS
+
+
+async def test_a_whole_answer_that_is_cut_at_any_byte_is_none(backend, provider):
+    [wire] = openai.whole(("Zürich ", "😀")).steps
+    for cut in range(0, len(wire), 9):
+        provider.answer = always(wire[:cut], End.CUT, content_type="application/json")
+        said, failure = await failure_of(backend)
+        assert (said, failure.reason) == ("", "PROVIDER_FAILED")
+
+
 async def test_the_first_token_is_passed_on_before_the_second_comes(backend, provider):
     gate = asyncio.Event()
     provider.answer = always(EVENTS[0], EVENTS[1], gate, *EVENTS[2:])
@@ -173,7 +200,10 @@ async def test_an_error_before_the_first_token_can_fall_back(backend, provider):
         pytest.param(Reply(steps=(b'data: {"choices": 7}\n\n',)), id="JSON of another kind"),
         pytest.param(Reply(steps=(b"data: " + b"x" * 5_000_000,)), id="an event without an end"),
         pytest.param(Reply(content_type="text/html", steps=(b"<h1>Hello</h1>",)), id="another content type"),
-        pytest.param(document({"choices": []}), id="a document"),
+        pytest.param(document({"choices": []}), id="a document without an answer"),
+        pytest.param(document({"status": "ok"}), id="a document of another kind"),
+        pytest.param(Reply(content_type="application/json", steps=(b"{",)), id="half a document"),
+        pytest.param(Reply(content_type="application/json", steps=[b"[" * 2**20] * 17), id="a document without an end"),
         pytest.param(Reply(before=(b"HTP/1.1 what\r\n\r\n",)), id="no HTTP"),
         pytest.param(Reply(steps=(End.CUT,)), id="a cut"),
         pytest.param(Reply(steps=(End.RESET,)), id="a reset"),

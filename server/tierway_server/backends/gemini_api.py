@@ -44,6 +44,8 @@ def stream_generate_content(base_url: str, key: str | None, headers: dict[str, s
 class GeminiBackend(HttpBackend):
     """A `Backend` over a provider's pool of connections."""
 
+    may_come_whole = True
+
     def __init__(
         self,
         model: RemoteModel,

@@ -23,11 +23,13 @@ from tierway_server.backends.http_pool import HttpPool
 from tierway_server.backends.own_parameters import with_own
 from tierway_server.backends.rate_limits import exhausted_s
 from tierway_server.backends.reading import MalformedError, Reading, ReportedError
-from tierway_server.backends.sse import EventReader, EventTooLongError
+from tierway_server.backends.sse import EventReader, EventTooLongError, WholeDocument
 from tierway_server.errors import TierwayError
 
 _EVENTS = "text/event-stream"
+_DOCUMENT = "application/json"
 _EVENT_BYTES = 4 * 2**20
+_DOCUMENT_BYTES = 16 * 2**20
 _TOKEN_BYTES = 8_192
 """What a token may take on the wire: with twenty alternatives and their bytes it takes some 3,000."""
 _REPORT_BYTES = 65_536
@@ -64,6 +66,8 @@ class HttpBackend(ABC):
     idle_timeout_s = None
     """The transports have it, between two bytes: a comment in the stream is a sign of life too."""
     will_return = False
+    may_come_whole = False
+    """Whether a service of this API may answer with one document although events were asked for, which `Reading` takes as the only one."""
 
     def __init__(self, model: RemoteModel, pool: HttpPool, held: Callable[[float], None] = lambda _: None) -> None:
         """Prepare a deployment; nothing is sent.
@@ -156,7 +160,7 @@ class HttpBackend(ABC):
         status, headers = reply.status, reply.headers
         if (empty_s := exhausted_s(headers)) is not None:
             self._held(empty_s)
-        if status == httpx2.codes.OK and headers.get("content-type", _EVENTS).lower().startswith(_EVENTS):
+        if status == httpx2.codes.OK and (_comes(reply, _EVENTS) or (self.may_come_whole and _comes(reply, _DOCUMENT))):
             return reply
         try:
             report = await _beginning(reply)
@@ -202,7 +206,9 @@ class HttpBackend(ABC):
 
 async def _read(reply: Reply, answer: Reading, max_tokens: int) -> AsyncGenerator[Chunk, None]:
     """Let `answer` take the events of a reply, until it is done or they end; yields what it comes to meanwhile."""
-    events = EventReader(_EVENT_BYTES)
+    events: EventReader | WholeDocument = EventReader(_EVENT_BYTES)
+    if _comes(reply, _DOCUMENT):
+        events = WholeDocument(_DOCUMENT_BYTES)
     bytes_left = max_tokens * _TOKEN_BYTES + _EVENT_BYTES
     account_until_s: float | None = None
     while not answer.is_done:
@@ -221,6 +227,11 @@ async def _read(reply: Reply, answer: Reading, max_tokens: int) -> AsyncGenerato
         chunk = answer.chunk()
         if chunk is not None:
             yield chunk
+
+
+def _comes(reply: Reply, content_type: str) -> bool:
+    """Whether a reply says that it is of this type; one that says nothing is taken for events."""
+    return reply.headers.get("content-type", _EVENTS).lower().startswith(content_type)
 
 
 async def _next(reply: Reply, account_until_s: float | None) -> bytes:

@@ -146,6 +146,8 @@ class Answer:
 
     def _choose(self, choice: Choice) -> None:
         delta = choice.delta
+        if delta is None and choice.message is not None:
+            delta, self.is_done = choice.message, True
         if delta is not None:
             content = _shown(delta.content)
             # A token that is no whole character comes without text.

@@ -23,6 +23,8 @@ from tierway_server.config import PREFILL
 class OpenAIBackend(HttpBackend):
     """A `Backend` over a provider's pool of connections. Usage that the provider does not tell is estimated, as the decision does."""
 
+    may_come_whole = True
+
     def __init__(
         self,
         model: RemoteModel,

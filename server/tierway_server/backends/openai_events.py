@@ -64,6 +64,8 @@ class Choice(msgspec.Struct):
 
     index: int = 0
     delta: Delta | None = None
+    message: Delta | None = None
+    """All of it at once, of services that do not stream, or not with tools."""
     logprobs: Logprobs | None = None
     finish_reason: str | None = None
 

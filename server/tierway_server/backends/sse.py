@@ -1,4 +1,4 @@
-"""Server-sent events, from bytes to payloads: as much of the format as providers of models use."""
+"""Server-sent events, from bytes to payloads: as much of the format as providers of models use; and what comes in one document instead."""
 
 from __future__ import annotations
 
@@ -81,3 +81,31 @@ class EventReader:
             value = line.partition(b":")[2]
             self._data.append(value.removeprefix(b" "))
             self._size += len(line) + 1  # also of an empty one: there may be any number of them
+
+
+class WholeDocument:
+    """What an `EventReader` is for a stream, for an answer that comes whole: its only payload is all of the bytes."""
+
+    __slots__ = ("_max_bytes", "_pieces", "_size")
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Take the next bytes.
+
+        Raises:
+            EventTooLongError: there are more than `max_bytes`.
+
+        """
+        self._pieces.append(data)
+        self._size += len(data)
+        if self._size > self._max_bytes:
+            raise EventTooLongError
+        return []
+
+    def end(self) -> list[bytes]:
+        """The document, now that it is complete."""
+        return [b"".join(self._pieces)]
