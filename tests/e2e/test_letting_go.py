@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -31,16 +32,9 @@ async def _stream_in(
     try:
         if blocker is not None:
             await eventually(lambda: _gauge(server, "vllm:num_requests_running", 1))
-        got_token = asyncio.Event()
-        prompt = LONG_PROMPT if state == "prefill" else "Say something else."
-        task = asyncio.create_task(_consume(client, prompt, timeout_s, got_token))
-        if state == "queued":
-            await eventually(lambda: _gauge(server, "vllm:num_requests_waiting", 1))
-        elif state == "prefill":
-            await eventually(lambda: _gauge(server, "vllm:num_requests_running", 1))
-        else:
-            await got_token.wait()
-        assert got_token.is_set() == (state == "decode")
+        task = None
+        while task is None:
+            task = await _begun(state, server, client, timeout_s)
         yield task
     finally:
         if blocker is not None:
@@ -48,10 +42,29 @@ async def _stream_in(
             await asyncio.gather(blocker, return_exceptions=True)
 
 
+async def _begun(state: str, server: Server, client: AsyncClient, timeout_s: float) -> asyncio.Task[int] | None:
+    """A stream in `state`; None where it was over before it was seen there, for a machine can be busy."""
+    got_token = asyncio.Event()
+    prompt = LONG_PROMPT if state == "prefill" else "Say something else."
+    task = asyncio.create_task(_consume(client, prompt, timeout_s, got_token))
+    while not task.done():
+        if state == "decode":
+            is_there = got_token.is_set()
+        else:
+            kind = {"queued": "waiting", "prefill": "running"}[state]
+            is_there = await _gauge(server, f"vllm:num_requests_{kind}", 1) and not got_token.is_set()
+        if is_there:
+            return task
+        await asyncio.sleep(0.02)
+    with contextlib.suppress(DeadlineExceededError):
+        await task
+    return None
+
+
 @pytest.mark.parametrize("state", STATES)
 async def test_a_client_that_leaves_frees_the_engine(server: Server, client: AsyncClient, state: str) -> None:
-    answered = await server.answered("one")
     async with _stream_in(state, server, client) as task:
+        answered = await server.answered("one")
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -64,8 +77,8 @@ async def test_a_client_that_leaves_frees_the_engine(server: Server, client: Asy
 
 @pytest.mark.parametrize("state", STATES)
 async def test_a_deadline_that_passes_frees_the_engine(server: Server, client: AsyncClient, state: str) -> None:
-    answered = await server.answered("one")
     async with _stream_in(state, server, client, timeout_s=1.0) as task:
+        answered = await server.answered("one")
         with pytest.raises(DeadlineExceededError):
             await task
         await eventually(lambda: _in_flight(server, 1 if state == "queued" else 0), within_s=10)
