@@ -21,7 +21,7 @@ _MAKE_VARIABLES = frozenset({"ARGS", "PYTHON", "TIERWAY_CORE_DEBUG", "TORCH_INDE
 _STAGES = frozenset(re.findall(r"^FROM .* AS (\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE))
 _TOOLS = Path(sys.executable).parent
 _PORTS = {"grpc": "127.0.0.1:50051", "admin": "127.0.0.1:50052", "http": "127.0.0.1:8020"}
-_WITHIN_S = 60.0
+_WITHIN_S = 240.0
 _MADE = frozenset({"calibration.json", "shares.png"})
 
 
