@@ -5,6 +5,9 @@ import pytest
 from tests.shared.redis_server import RedisServer
 from tests.shared.replicas import BUDGET, USD, Replica, replicas, table
 
+NANO_USD = 1_000
+"""In pico-USD: the least that Redis knows."""
+
 
 async def in_step(*all_: Replica) -> None:
     """Rounds until each has a lease, which the first of a server waits for, or until nothing is left to lease."""
@@ -14,7 +17,18 @@ async def in_step(*all_: Replica) -> None:
 
 
 async def spend_all(all_: list[Replica], picousd: int) -> int:
-    """Everybody spends what they can, until nobody can any more; returns how much that was."""
+    """Everybody spends what they can, until nobody can any more; returns how much that was.
+
+    The amounts become smaller in the end: what is left may lie in leases of which none is enough for one more.
+    """
+    spent = 0
+    while picousd >= NANO_USD:
+        spent += await spend_amounts(all_, picousd)
+        picousd //= 10
+    return spent
+
+
+async def spend_amounts(all_: list[Replica], picousd: int) -> int:
     spent, idle = 0, 0
     while idle < 3:
         before = spent
@@ -125,9 +139,13 @@ async def test_a_period_begins_anew_for_all(server: RedisServer):
                     await replica.answered_round()
 
 
+@pytest.mark.parametrize("has_most", [True, False])
 @pytest.mark.parametrize("keeps_data", [True, False])
-async def test_without_redis_the_lease_is_spent_and_told_on_return(server: RedisServer, keeps_data: bool):
+async def test_without_redis_the_lease_is_spent_and_told_on_return(
+    server: RedisServer, keeps_data: bool, has_most: bool
+):
     async with replicas(server.url, table(), 2) as [one, other]:
+        await in_step(one if has_most else other)  # who is first leases most
         await in_step(one, other)
         await in_step(one, other)  # both have heard of both leases
         server.kill()

@@ -88,6 +88,8 @@ class Specification:
         )
         left = max(0, limit - others_spent - others_reserved - self.gone - spent - reserved)
         target = max(wanted, int(left * share / self.alive))
+        if not is_leasing:
+            target = max(target, granted - spent - reserved)
         if leaves:
             self.gone += granted
             self.entries.pop(replica, None)

@@ -75,6 +75,9 @@ all_granted = all_granted + gone
 
 local left = math.max(0, limit - others_spent - others_reserved - gone - spent - reserved)
 local target = math.max(wanted, math.floor(left * tonumber(ARGV[11]) / alive))
+if not is_leasing then
+  target = math.max(target, granted - spent - reserved) -- given back before all is claimed, it would be gone
+end
 if leaves then
   gone = gone + granted
   redis.call('HDEL', KEYS[2], replica)
