@@ -54,7 +54,7 @@ def assert_same(content: str, classifier: Classifier) -> None:
 
 
 @given(MIXED)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_both_say_the_same_of_any_text(content):
     assert_same(content, CLASSIFIER)
     assert CLASSIFIER.vector(content) == pytest.approx(vector(GAINED, content), abs=1e-6)

@@ -317,7 +317,7 @@ def outcome(router: Router | ReferenceRouter, request: Request, now_ns: int, dra
 @given(TEXTS)
 @example("\x00")
 @example("\U0010ffff(" * 3)
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 def test_both_find_the_same_in_any_text(content):
     terms = build_terms(GOVERNANCE)
     found = Lexicon(terms).extract(content)
@@ -333,7 +333,7 @@ def test_both_find_the_same_in_any_text(content):
     st.sampled_from([0, 1, 2**63, 2**64 - 1, 0x9E3779B97F4A7C15]),
     st.data(),
 )
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 def test_both_decide_alike_on_any_fleet(content, table, fields, classifier, draw, data):
     state, prefixes = data.draw(states(table)), data.draw(sightings(table))
     request = Request(content, **fields)

@@ -31,13 +31,13 @@ def read(content: str) -> signals.Signals:
 @example("😀")
 @example("a" * 4096)
 @example("。" * 1366)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_both_read_the_same_in_any_text(content):
     assert read(content) == signals.signals(content)
 
 
 @given(LONG, st.integers(0, 9))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_both_cut_the_same_window(content, before):
     """The cuts fall anywhere within a code point."""
     content = "." * before + content

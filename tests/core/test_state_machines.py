@@ -238,7 +238,7 @@ class BudgetMachine(Clocked):
 
 
 for machine in (BreakerMachine, LimitMachine, BudgetMachine):
-    machine.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+    machine.TestCase.settings = settings(max_examples=150, stateful_step_count=40)
 
 TestBreaker = BreakerMachine.TestCase
 TestLimit = LimitMachine.TestCase

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tierway_server.backends.anthropic_reply import Reply
@@ -402,7 +402,6 @@ class TestReading:
             Reply(9, 64).take(b'{"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}')
         assert raised.value.report == {"type": "overloaded_error", "message": "Overloaded"}
 
-    @settings(deadline=None)
     @given(
         st.recursive(st.none() | st.integers() | st.text(), lambda each: st.dictionaries(st.text(), each)), st.data()
     )

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.server.byte_tokenizer import byte_tokenizer, files
@@ -101,13 +101,11 @@ def test_files_that_make_no_tokenizer_are_refused(named: dict[str, bytes]) -> No
         ChatTokenizer({})
 
 
-@settings(deadline=None)
 @given(texts, st.integers(1, 5))
 def test_text_comes_whole_however_its_bytes_are_cut(text: str, step: int) -> None:
     assert decoded(text, step=step) == text
 
 
-@settings(deadline=None)
 @given(texts, st.integers(1, 5), st.lists(st.text("ab\n", min_size=1, max_size=4), min_size=1, max_size=4), st.data())
 def test_text_ends_before_the_first_stop_that_is_complete(
     text: str, step: int, stops: list[str], data: st.DataObject
@@ -129,7 +127,6 @@ def test_half_a_character_at_the_end_is_dropped() -> None:
     assert token_text.take(TOKENIZER.encode("aé").ids[:-1]) + token_text.end() == "a"
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 257), max_size=30))
 def test_tokens_that_are_no_characters_break_nothing(ids: list[int]) -> None:
     token_text = TokenText(TOKENIZER, [], ())

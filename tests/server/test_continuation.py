@@ -4,7 +4,7 @@ import itertools
 from collections.abc import AsyncGenerator, Iterable
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tierway_server.backends.base import Chunk, FinishReason, Message, Role, TokenLogprob, Usage
@@ -60,7 +60,6 @@ def test_after_nothing_that_can_be_seen_the_question_itself_is_asked(answered: s
     assert asked_to_continue(QUESTION, answered) == QUESTION
 
 
-@settings(deadline=None)
 @given(words, words, st.lists(st.integers(0, 200), max_size=8))
 def test_what_is_passed_on_follows_the_rules_however_the_reply_is_cut(
     answered: str, reply: str, places: list[int]
@@ -68,7 +67,6 @@ def test_what_is_passed_on_follows_the_rules_however_the_reply_is_cut(
     assert passed_on(answered, cut(reply, places)) == reply[repeated_characters(answered, reply) :]
 
 
-@settings(deadline=None)
 @given(words, words, st.lists(st.integers(0, 200), max_size=8))
 def test_a_reply_that_goes_on_is_passed_on_character_for_character(
     answered: str, reply: str, places: list[int]
@@ -77,13 +75,11 @@ def test_a_reply_that_goes_on_is_passed_on_character_for_character(
     assert passed_on(answered, cut(reply, places)) == reply
 
 
-@settings(deadline=None)
 @given(st.text(min_size=LEAST_WHOLE_CHARACTERS), st.text(min_size=1), st.lists(st.integers(0, 200), max_size=8))
 def test_a_reply_that_begins_again_is_cut_where_the_text_ended(answered: str, rest: str, places: list[int]) -> None:
     assert passed_on(answered, cut(answered + rest, places)) == rest
 
 
-@settings(deadline=None)
 @given(
     st.text(),
     st.text(min_size=LEAST_END_CHARACTERS, max_size=40),

@@ -135,7 +135,7 @@ async def test_a_cut_at_every_position_of_a_call(cut: int) -> None:
 TEXTS = st.text(st.sampled_from('ab \n"{}éß日😀👩‍\u0301'), max_size=40)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(text=TEXTS, cuts=st.lists(st.integers(0, 30), max_size=4), size=st.integers(1, 5), logprobs=st.booleans())
 def test_any_number_of_cuts_anywhere(text: str, cuts: list[int], size: int, logprobs: bool) -> None:
     speakers = [Speaker(text, cut, size=size) for cut in (*cuts, None)]
@@ -162,7 +162,7 @@ class Stopping(Speaker):
         yield Chunk("", 0, (), FinishReason.STOP, Usage(7, 0, end))
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     text=st.text(st.sampled_from("END. "), max_size=24),
     stops=st.lists(st.sampled_from(["END", "N.", "DDE", "."]), min_size=1, max_size=3, unique=True),

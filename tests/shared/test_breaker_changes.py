@@ -63,7 +63,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(STEPS, max_size=25))
 def test_it_knows_all_after_each_round_that_was_answered(server: RedisServer, steps: list):
     with redis.Redis.from_url(server.url) as client:

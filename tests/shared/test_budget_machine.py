@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import redis
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -199,9 +199,7 @@ class Spenders(RuleBasedStateMachine):
             assert spender.held <= (entry.granted if entry else self.specification.gone)
 
 
-Spenders.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+Spenders.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
 
 
 class TestSpenders(Spenders.TestCase):
