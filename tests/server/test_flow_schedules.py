@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-import selectors
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +19,7 @@ import pytest
 from tests.server.fleet import five_tiers
 from tests.server.granting import HOUR_S
 from tests.server.layered import SURE, UNSURE, Layered
+from tests.server.skipping import run
 from tests.server.walking import ScriptedBackend
 from tierway_core import Breaker
 from tierway_server.backends.base import Chunk, FinishReason, Generation, Sampling, TokenLogprob, Usage
@@ -40,34 +40,6 @@ TEXT = "It is Paris, né 日本 😀, the EN of it; EN."
 """What everybody says; a part of it may be the beginning of a stop text."""
 STOPS = ("END",)
 PATIENT_S, HASTY_S = 3_600.0, 5.0
-
-
-class Skipping(selectors.DefaultSelector):
-    """Does not wait: says how long it would have."""
-
-    waited_s = 0.0
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout is None:
-            raise AssertionError("everybody waits for ever")
-        self.waited_s += timeout
-        return super().select(0)
-
-
-class SkippingLoop(asyncio.SelectorEventLoop):
-    """An event loop whose time passes as soon as nobody has anything to do."""
-
-    def __init__(self) -> None:
-        self.skipping = Skipping()
-        super().__init__(self.skipping)
-
-    def time(self) -> float:
-        return self.skipping.waited_s
-
-
-def run(main: Coroutine[Any, Any, None]) -> None:
-    with asyncio.Runner(loop_factory=SkippingLoop) as runner:
-        runner.run(main)
 
 
 class Capricious:

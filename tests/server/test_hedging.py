@@ -2,13 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 
 import pytest
 
 from tests.server.fleet import five_tiers
 from tests.server.granting import HOUR_S, at_once
 from tests.server.running import until
+from tests.server.skipping import clock, skips_time
 from tests.server.walking import Walking, finished, text_of, tried
 from tierway_server.backends.base import Chunk, Generation, Tool, Tools
 from tierway_server.errors import ContentBlockedError, EngineLostError, ProviderFailedError, StreamBrokenError
@@ -22,7 +23,9 @@ ENOUGH = 20
 OUTRUN, ANSWERED, FELL_BACK, BROKE_OFF = Outcome.OUTRUN, Outcome.ANSWERED, Outcome.FELL_BACK, Outcome.BROKE_OFF
 
 
-async def hedging(*, answers: int = ENOUGH, **sections: object) -> Walking:
+async def hedging(
+    *, answers: int = ENOUGH, clock: Callable[[], float] = time.perf_counter, **sections: object
+) -> Walking:
     """A fleet that hedges as often as it may, and whose first choice has answered so often at once."""
     usual = {
         "hedging": {"enabled": True, "max_share": 1.0},
@@ -31,7 +34,7 @@ async def hedging(*, answers: int = ENOUGH, **sections: object) -> Walking:
         "budgets": {"all": {"limit_usd": 1, "period_s": HOUR_S}},
         "tenants": {"default": {"budget": "all"}},
     }
-    walking = Walking(five_tiers() | usual | sections)
+    walking = Walking(five_tiers() | usual | sections, clock=clock)
     for _ in range(answers):
         await walking.events(walking.job())
     return walking
@@ -204,8 +207,9 @@ class TestFailures:
         assert walking.is_idle
 
 
+@skips_time
 async def test_the_time_that_a_rival_had_is_no_measure_of_it() -> None:
-    walking = await hedging()
+    walking = await hedging(clock=clock)
     for _ in range(ENOUGH):
         gate = asyncio.Event()
         walking.engines["nano"].script(gate, "nano's")

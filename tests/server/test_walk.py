@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import aclosing
 from itertools import permutations
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from tests.server.fleet import five_tiers, only
 from tests.server.granting import HOUR_S
 from tests.server.running import until
+from tests.server.skipping import clock, skips_time
 from tests.server.walking import Walking, finished, text_of, tried
 from tierway_server.backends.base import Chunk
 from tierway_server.errors import (
@@ -43,10 +45,10 @@ RANKS: list[list[TierwayError]] = [
 ]
 
 
-def fleet(*names: str, **sections: object) -> Walking:
+def fleet(*names: str, clock: Callable[[], float] = time.perf_counter, **sections: object) -> Walking:
     """These models (default: one in each tier), without retries."""
     document = only(five_tiers(), *names) if names else five_tiers()
-    return Walking(document | {"retries": {"max_retries": 0}} | sections)
+    return Walking(document | {"retries": {"max_retries": 0}} | sections, clock=clock)
 
 
 class TestWhatTheCallerSees:
@@ -101,8 +103,9 @@ class TestWhatTheCallerSees:
 class TestSilence:
     """A try may be silent before its first token for half of the time that is left, while others follow."""
 
+    @skips_time
     async def test_for_too_long_is_a_failure_of_the_deployment_and_the_next_is_asked(self) -> None:
-        walking = fleet("nano", "fast")
+        walking = fleet("nano", "fast", clock=clock)
         walking.engines["nano"].script(asyncio.Event(), "never")
         events = await walking.events(walking.job(deadline_s=0.3))
         assert [(each.model, each.reason) for each in tried(events)] == [("nano", "PROVIDER_TIMEOUT")]
@@ -144,8 +147,9 @@ class TestSilence:
                     await asyncio.sleep(0)
         assert text_of(read) == "Paris it is."
 
+    @skips_time
     async def test_that_is_short_for_the_deployment_is_no_failure_of_it(self) -> None:
-        walking = fleet("nano", "fast")
+        walking = fleet("nano", "fast", clock=clock)
         walking.state.observe(0, time.monotonic_ns(), ok=True, first_token_s=60.0)
         walking.engines["nano"].script(asyncio.Event(), "never")
         events = await walking.events(walking.job(deadline_s=0.1))
@@ -205,7 +209,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(scripts=st.lists(st.lists(STEPS, max_size=4), max_size=5), leaves_after=st.integers(0, 12))
 def test_whenever_the_caller_leaves_nothing_is_left(scripts: list[list[object]], leaves_after: int) -> None:
     asyncio.run(_left(scripts, leaves_after))

@@ -55,15 +55,22 @@ class ScriptedBackend:
 class Walking:
     """A fleet of scripted engines, one for each model, and the walk over it."""
 
-    def __init__(self, document: Document, draw: Callable[[], float] = lambda: HALF) -> None:
+    def __init__(
+        self,
+        document: Document,
+        draw: Callable[[], float] = lambda: HALF,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
         """Construct a fleet.
 
         Args:
             document: the configuration.
             draw: chance.
+            clock: by which tries take their time.
 
         """
         config = parse(document)
+        self._clock = clock
         self.table = build_table(config)
         self.state = new_state(self.table)
         self.metrics = Metrics()
@@ -81,12 +88,12 @@ class Walking:
         queues = Queues(self.table, self.state, self.deployments, config.queue, config.queue_sizes, self.metrics)
         holds = Holds(self.table, self.state)
         self.admission = Admission(
-            self.table, self.state, self.deployments, queues, limits, budgets, Prefixes(), holds, self.metrics
+            self.table, self.state, self.deployments, queues, limits, budgets, Prefixes(), holds, self.metrics, clock
         )
         self.drain = Drain()
         self.hedges = Hedges(config.hedging, len(self.table.deployments), self.metrics)
         retries = Retries(config.retries, self.metrics, draw)
-        self.answerer = Answerer(self.table, self.admission, self.metrics, retries, self.hedges, self.drain)
+        self.answerer = Answerer(self.table, self.admission, self.metrics, retries, self.hedges, self.drain, clock)
         self._router = Router(self.table, self.state)
         self._jobs = 0
 
@@ -96,7 +103,7 @@ class Walking:
         """A decided request; `asked` is said to the decision, `job` takes the place of what is usual in a job."""
         self._jobs += 1
         decision = self._router.decide(Request(prompt, **asked or {}))
-        now_s = time.perf_counter()
+        now_s = self._clock()
         usual: dict[str, Any] = {
             "id": f"job-{self._jobs}",
             "decision": decision,
