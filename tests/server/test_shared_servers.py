@@ -69,17 +69,22 @@ def limited(document: Document) -> Document:
 
 
 def quick(document: Document, folder: Path, redis: RedisServer) -> Document:
-    """The same, sharing, with rounds as short as a test is patient."""
-    return sharing_by(document, folder, redis.url, sync_s=0.01, lost_after_s=0.5)
+    """The same, sharing, with rounds as short as a test is patient. They wait for each other as long as a busy machine takes."""
+    return sharing_by(document, folder, redis.url, sync_s=0.01, lost_after_s=1)
 
 
 async def two(serve: Serve, document: Document) -> list[RunningServer]:
     """Two servers that have heard of each other, each with a lease of the budget, if there is one."""
     servers = [await serve(document) for _ in range(2)]
-    await until(lambda: all(keeper_of(server).replicas == 2 for server in servers))
+    await until_heard(servers)
     if "budgets" in document:
         await until(lambda: all(has_leased(server.process.state, ESTIMATE_PICOUSD) for server in servers))
     return servers
+
+
+async def until_heard(servers: Sequence[RunningServer]) -> None:
+    """Return when all know of all: at once, if they do at this moment."""
+    await until(lambda: all(keeper_of(server).replicas == len(servers) for server in servers))
 
 
 def keeper_of(server: RunningServer) -> Keeper:
@@ -187,6 +192,7 @@ async def test_without_redis_answers_go_on_with_the_share_and_are_told_when_it_i
     redis_server: RedisServer, serve: Serve, tmp_path: Path
 ) -> None:
     servers = await two(serve, quick(limited(spending(PLENTY_PICOUSD)), tmp_path, redis_server))
+    await until_heard(servers)  # the share is one of as many as were there when Redis was
     redis_server.kill()
     await until(lambda: all(keeper_of(server).is_lost for server in servers))
     paid_picousd = 0

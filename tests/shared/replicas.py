@@ -46,6 +46,11 @@ class Replica:
     def now_ns(self) -> int:
         return time.monotonic_ns()
 
+    @property
+    def heard_ns(self) -> int:
+        """When it last heard of the others. What it then knew holds at this moment, however long ago it is."""
+        return self.keeper._heard_ns
+
     async def answered_round(self) -> None:
         """Returns after a round that came through: on a busy machine, one may take longer than a replica waits for it."""
         async with asyncio.timeout(10):

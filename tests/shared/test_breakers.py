@@ -6,7 +6,8 @@ from tierway_core import Breaker
 
 
 def state_of(replica: Replica) -> Breaker:
-    return replica.state.breaker(DEPLOYMENT, replica.now_ns)
+    """As of when it last heard of the others: by now, what is open may have rested for long enough."""
+    return replica.state.breaker(DEPLOYMENT, replica.heard_ns)
 
 
 async def rounds(all_: list[Replica]) -> None:
@@ -19,7 +20,7 @@ async def probers(all_: list[Replica]) -> list[Replica]:
     async with asyncio.timeout(10):
         while True:
             await rounds(all_)
-            if found := [each for each in all_ if each.state.try_probe(DEPLOYMENT, each.now_ns)]:
+            if found := [each for each in all_ if each.state.try_probe(DEPLOYMENT, each.heard_ns)]:
                 return found
 
 
@@ -37,7 +38,7 @@ async def test_one_replica_probes_for_all_and_its_success_closes_all(server: Red
         await rounds(all_)
         [prober] = await probers(all_)
         assert sum(state_of(replica) is Breaker.HALF_OPEN for replica in all_) == 1
-        prober.state.observe(DEPLOYMENT, prober.now_ns, ok=True)
+        prober.state.observe(DEPLOYMENT, prober.heard_ns, ok=True)
         await rounds(all_)
         await rounds(all_)
         assert {state_of(replica) for replica in all_} == {Breaker.CLOSED}
@@ -48,7 +49,7 @@ async def test_a_probe_that_fails_keeps_all_open(server: RedisServer):
         fail(all_[0])
         await rounds(all_)
         [prober] = await probers(all_)
-        prober.state.observe(DEPLOYMENT, prober.now_ns, ok=False)
+        prober.state.observe(DEPLOYMENT, prober.heard_ns, ok=False)
         await rounds([prober, *all_])
         assert {state_of(replica) for replica in all_} == {Breaker.OPEN}
         assert len(await probers(all_)) == 1
@@ -94,9 +95,9 @@ async def test_what_redis_forgot_holds_nobody_and_what_opens_then_opens_in_all(s
         server.forget()
         server.start()
         async with asyncio.timeout(10):
-            while not other.state.try_probe(DEPLOYMENT, other.now_ns):
+            while not other.state.try_probe(DEPLOYMENT, other.heard_ns):
                 await other.answered_round()
-        other.state.observe(DEPLOYMENT, other.now_ns, ok=True)
+        other.state.observe(DEPLOYMENT, other.heard_ns, ok=True)
         await rounds([other, one, other])
         assert {state_of(one), state_of(other)} == {Breaker.CLOSED}
         fail(other)

@@ -7,7 +7,7 @@ def usage_of(replica: Replica) -> tuple[int, int]:
 
 
 async def test_usage_is_that_of_all_while_redis_answers(server: RedisServer):
-    async with replicas(server.url, table(), 2) as [one, other]:
+    async with replicas(server.url, table(), 2, lost_after_s=2.0) as [one, other]:
         one.state.observe(DEPLOYMENT, one.now_ns, ok=True, tokens=7)
         other.state.observe(DEPLOYMENT, other.now_ns, ok=True, tokens=30)
         await one.answered_round()
