@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -22,6 +23,8 @@ import psutil
 _STOP_S = 15.0
 _POLL_S = 0.05
 _LOG_LINES = 20
+_NOT_GIVEN_AWAY = range(20_000, 32_000)
+"""Ports that Linux gives nobody who asks for any."""
 
 
 class ProcessFailedError(Exception):
@@ -179,11 +182,12 @@ def _stop(process: subprocess.Popen[str]) -> None:
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of loopback that is free, and stays so until somebody takes just this one, who may be long in starting."""
+    for port in random.SystemRandom().sample(_NOT_GIVEN_AWAY, len(_NOT_GIVEN_AWAY)):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("all ports are taken")
 
 
 def _tail(log: Path) -> str:

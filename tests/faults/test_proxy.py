@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.faults.faulty import unheard
 from tests.faults.proxy import Fault, Kind, Way, fault_proxy
 from tests.server.running import until
 
@@ -186,7 +187,8 @@ async def test_it_goes_with_all_connections(echo_port, connect, kind):
             await connect(port)
 
 
-async def test_where_nobody_listens_the_client_is_reset(unused_tcp_port, connect):
-    async with fault_proxy(unused_tcp_port) as proxy:
-        with pytest.raises(ConnectionResetError):
-            await (await connect(proxy.port)).reader.read(1)
+async def test_where_nobody_listens_the_client_is_reset(connect):
+    with unheard() as port:
+        async with fault_proxy(port) as proxy:
+            with pytest.raises(ConnectionResetError):
+                await (await connect(proxy.port)).reader.read(1)
