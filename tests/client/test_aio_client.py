@@ -173,7 +173,7 @@ async def test_deadline_cancels_the_handler(client: AsyncClient, router: Scripte
     hang = Hang(first=[STARTED])
     router.script("Stream", hang)
     with pytest.raises(DeadlineExceededError):
-        [event async for event in client.stream("hi", timeout_s=1)]
+        [event async for event in client.stream("hi", timeout_s=2)]
     await ended(hang)
 
 

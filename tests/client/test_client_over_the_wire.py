@@ -37,7 +37,7 @@ def test_deadline_cancels_the_handler(client: Client, router: ScriptedRouter) ->
     hang = Hang()
     router.script("Execute", hang)
     with pytest.raises(DeadlineExceededError):
-        client.execute("hi", timeout_s=1)
+        client.execute("hi", timeout_s=2)
     assert hang.ended.wait(20)
 
 

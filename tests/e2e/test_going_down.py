@@ -23,7 +23,7 @@ ENDLESS = Sampling(max_tokens=8000, temperature=0.0)
 @pytest.fixture
 def grace_s() -> float:
     """How long a drain may take."""
-    return 1.5
+    return 2.5
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ async def test_a_signal_drains_finishes_what_it_can_and_aborts_the_rest(own_serv
     assert len(engines) == 2
     async with AsyncClient(own_server.target, max_attempts=1) as client:
         begun = [asyncio.Event() for _ in range(_STREAMS)]
-        # Half of them are over within the grace of 1.5 s, half would take minutes.
+        # Half of them are over within the grace of 2.5 s, half would take minutes.
         lengths = [20 if index % 2 else 8000 for index in range(_STREAMS)]
         streams = [
             asyncio.create_task(_outcome(client, length, event)) for length, event in zip(lengths, begun, strict=True)

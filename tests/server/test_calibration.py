@@ -47,6 +47,13 @@ def expanded(document: Document, folder: Path) -> Document:
     return json.loads(json.dumps(document).replace("${FOLDER}", str(folder)))  # type: ignore[no-any-return]
 
 
+def write_whole(file: Path, text: str) -> None:
+    """As `save` does: whoever looks meanwhile sees no part of it, which would be another change."""
+    draft = file.with_name("draft")
+    draft.write_text(text)
+    draft.replace(file)
+
+
 async def best_for(server: RunningServer, prompt: str = HARD) -> str:
     reply = await server.router.Route(route(prompt, cost_quality=BEST))
     return str(reply.decision.model)
@@ -107,10 +114,10 @@ async def test_the_gain_of_a_pair_takes_part_and_is_explained(
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda file: file.write_text("{"),
-        lambda file: file.write_text(file.read_text().replace('"version": 1', '"version": 99')),
-        lambda file: file.write_text(file.read_text().replace('"weights": "', '"weights": "0')),
-        lambda file: file.write_text(file.read_text().replace('"domains": {}', '"domains": {"alchemy": 1.0}')),
+        lambda file: write_whole(file, "{"),
+        lambda file: write_whole(file, file.read_text().replace('"version": 1', '"version": 99')),
+        lambda file: write_whole(file, file.read_text().replace('"weights": "', '"weights": "0')),
+        lambda file: write_whole(file, file.read_text().replace('"domains": {}', '"domains": {"alchemy": 1.0}')),
         lambda file: file.unlink(),
     ],
     ids=["no JSON", "another version", "other weights", "an unknown domain", "gone"],
@@ -188,7 +195,7 @@ async def test_models_that_are_not_configured_are_mentioned(
     ("damage", "complaint"),
     [
         (lambda file: file.unlink(), "cannot be read: No such file or directory"),
-        (lambda file: file.write_text("{"), "not JSON"),
+        (lambda file: write_whole(file, "{"), "not JSON"),
     ],
     ids=["absent", "not valid"],
 )

@@ -155,8 +155,8 @@ async def test_what_cannot_answer_in_time_is_not_begun(serve: Serve) -> None:
     document = only(five_tiers(), "nano")
     document["models"][0]["deployments"][0]["expected_token_s"] = 10
     server = await serve(document)
-    refusal = await refused(server.router.Execute(execute(), timeout=5))
+    refusal = await refused(server.router.Execute(execute(), timeout=60))
     assert (refusal.code.name, refusal.reason) == ("DEADLINE_EXCEEDED", "DEADLINE_TOO_SHORT")
     assert float(refusal.info.metadata["predicted_seconds"]) == pytest.approx(640.05, rel=0.01)
-    assert float(refusal.info.metadata["deadline_seconds"]) == pytest.approx(5, rel=0.1)
+    assert float(refusal.info.metadata["deadline_seconds"]) == pytest.approx(60, rel=0.1)
     assert not server.engine().started

@@ -11,6 +11,7 @@ import grpc
 import pytest
 from smg_grpc_proto.generated import vllm_engine_pb2 as pb
 
+from tests.faults.faulty_grpc import NO_TOKEN
 from tests.server.byte_tokenizer import files
 from tests.server.remote import ENVIRON, KEY, answer, asking, failure_of, remote_fleet, text_of
 from tests.server.running import until
@@ -301,8 +302,12 @@ class TestFailing:
     async def test_a_server_that_falls_silent_is_waited_for_no_longer_than_stated(self, server, port):
         async with running(VllmGrpcBackend(place(port, idle_timeout_s=5.0))) as backend:
             await until(lambda: backend.availability.is_available)
-            backend._server = place(port, idle_timeout_s=0.05)
-            server.steps = (asyncio.Event(),)
+
+            def grow_impatient() -> None:
+                backend._server = place(port, idle_timeout_s=0.05)
+
+            # Once it has begun: on a busy machine, it may hear of a call no sooner than that.
+            server.steps = (grow_impatient, NO_TOKEN, asyncio.Event())
             assert type((await failure_of(backend))[1]) is ProviderTimeoutError
             await until(lambda: server.left == 1)
 
