@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 import logging
+import threading
 
 import pytest
 
@@ -130,6 +131,16 @@ async def test_the_first_token_is_passed_on_before_the_second_comes(backend, pro
     assert (await anext(chunks)).text == "Paris"
     gate.set()
     assert text_of([chunk async for chunk in chunks]) == " it is."
+
+
+async def test_who_asks_before_it_is_known_to_be_there_holds_nobody_else_up(provider):
+    threads = []
+    async with remote_backend(remote_fleet(f"{provider.base_url}/v1", kind="llamacpp", api_key=None)) as backend:
+        make = backend._make_endpoint
+        backend._make_endpoint = lambda: threads.append(threading.get_ident()) or make()
+        assert text_of(await answer(backend)) == "Paris it is."
+    assert len(threads) == 1
+    assert threads[0] != threading.get_ident()
 
 
 async def test_answers_one_after_the_other_share_a_connection(backend, provider):
