@@ -265,6 +265,8 @@ class Supervisor:
             engine.host_lost()
 
     async def _worker_died(self, worker: int) -> None:
+        # Its connection tells so, too, but nobody may signal its successor before that serves.
+        self._serving.discard(worker)
         self._whole.departed(worker)
         self._dead.add(worker)
         while worker in self._dead:
