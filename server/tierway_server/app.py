@@ -222,7 +222,7 @@ class Process:
         )
         fleet = Fleet(
             self.table,
-            self.deployments.availabilities,
+            self.deployments.availability,
             self.standing,
             config.constitution.hash,
             seat or SinceReset(self._own_counts),

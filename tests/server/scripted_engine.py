@@ -37,6 +37,7 @@ class ScriptedEngine:
         """Chunks that were handed out."""
         self.death = asyncio.Event()
         self.shutdowns = 0
+        self.goes_down_badly = False
         self._scripts: deque[Iterable[Step]] = deque()
         self._successes = Counter("vllm:request_success", "Answers.", ["model_name"], registry=self.registry)
         self._successes.labels(name)
@@ -79,6 +80,8 @@ class ScriptedEngine:
 
     def shutdown(self) -> None:
         self.shutdowns += 1
+        if self.goes_down_badly:
+            raise RuntimeError("no")
 
     async def _pass(self, gate: asyncio.Event, output_tokens: int) -> None:
         """Wait for the gate, or fail as a real engine does that dies meanwhile."""

@@ -18,6 +18,7 @@ from tests.server.running import until
 from tests.server.scripted_engine import PLAIN_ANSWER, ScriptedEngine, ScriptedLauncher
 from tierway_server import local_socket
 from tierway_server.backends.base import (
+    Availability,
     Chunk,
     CostCeiling,
     FinishReason,
@@ -35,6 +36,7 @@ from tierway_server.backends.base import (
 )
 from tierway_server.backends.engine_host import EngineHost
 from tierway_server.backends.engines import supervised_engines
+from tierway_server.backends.hop import EngineState
 from tierway_server.backends.remote_engine import RemoteEngine
 from tierway_server.config import parse
 from tierway_server.errors import (
@@ -268,6 +270,25 @@ class TestTheHostsDeath:
         await hop.start_host()
         await until(lambda: hop.remote.availability.is_available)
         assert len(await hop.answer()) == 3
+
+
+@pytest.mark.parametrize("dies", ["engine", "host"])
+async def test_whose_answer_breaks_off_knows_at_once_that_the_engine_has_gone(hop: Hop, dies: str) -> None:
+    # It hears of the engine by its answers alone: what the host tells besides may come later.
+    deaf = RemoteEngine("nano", hop.name, capacity=CAPACITY, idle_timeout_s=60.0)
+    deaf._become(EngineState(Availability(True), will_return=True, has_settled=True))
+    hop.engine.script("one", StreamBrokenError("of itself"))
+    hop.engine.script("one", asyncio.Event())
+    for lives in (True, False):
+        async with aclosing(deaf.generate(GENERATION)) as chunks:
+            await anext(chunks)
+            if not lives and dies == "engine":
+                hop.engine.death.set()
+            elif not lives:
+                await hop.stop_host()
+            with pytest.raises(StreamBrokenError):
+                await anext(chunks)
+        assert deaf.availability.is_available == lives
 
 
 async def test_an_engines_death_and_return_are_told(hop: Hop) -> None:

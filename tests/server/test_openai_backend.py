@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 import logging
+import threading
 
 import pytest
 
@@ -86,6 +87,35 @@ async def test_calls_that_come_whole_are_calls(backend, provider):
     assert chunk.finish_reason is FinishReason.TOOL_CALLS
 
 
+@pytest.mark.parametrize(
+    "named", [{}, {"id": ""}, {"id": "call"}], ids=["without names", "with empty ones", "with one"]
+)
+async def test_calls_that_come_whole_stay_apart_whatever_they_are_called(backend, provider, named):
+    functions = [{"name": "weather", "arguments": '{"city": "Paris"}'}, {"name": "time", "arguments": "{}"}]
+    message = {"tool_calls": [{**named, "function": each} for each in functions]}
+    provider.answer = lambda _: document({"choices": [{"message": message, "finish_reason": "tool_calls"}]})
+    [chunk] = await answer(backend)
+    assert [(call.name, call.arguments) for call in chunk.tool_calls] == [
+        ("weather", '{"city": "Paris"}'),
+        ("time", "{}"),
+    ]
+
+
+async def test_a_stream_that_says_all_of_it_once_more_at_its_end_is_heard_once(backend, provider):
+    whole = {"message": {"content": "Paris it is."}, "finish_reason": "stop"}  # as MiniMax does
+    provider.answer = always(*EVENTS[:-3], openai.event({"choices": [whole], "usage": openai.usage(3)}))
+    chunks = await answer(backend)
+    assert (text_of(chunks), chunks[-1].finish_reason) == ("Paris it is.", FinishReason.STOP)
+    assert chunks[-1].usage == USAGE
+
+
+async def test_a_stream_of_one_event_with_all_of_it_has_its_account_behind_it(backend, provider):
+    whole = {"delta": {}, "message": {"content": "Paris it is."}, "finish_reason": "stop"}
+    provider.answer = always(openai.event({"choices": [whole]}), *EVENTS[-2:])
+    chunks = await answer(backend)
+    assert (text_of(chunks), chunks[-1].usage) == ("Paris it is.", USAGE)
+
+
 async def test_a_whole_answer_that_is_cut_at_any_byte_is_none(backend, provider):
     [wire] = openai.whole(("Zürich ", "😀")).steps
     for cut in range(0, len(wire), 9):
@@ -101,6 +131,16 @@ async def test_the_first_token_is_passed_on_before_the_second_comes(backend, pro
     assert (await anext(chunks)).text == "Paris"
     gate.set()
     assert text_of([chunk async for chunk in chunks]) == " it is."
+
+
+async def test_who_asks_before_it_is_known_to_be_there_holds_nobody_else_up(provider):
+    threads = []
+    async with remote_backend(remote_fleet(f"{provider.base_url}/v1", kind="llamacpp", api_key=None)) as backend:
+        make = backend._make_endpoint
+        backend._make_endpoint = lambda: threads.append(threading.get_ident()) or make()
+        assert text_of(await answer(backend)) == "Paris it is."
+    assert len(threads) == 1
+    assert threads[0] != threading.get_ident()
 
 
 async def test_answers_one_after_the_other_share_a_connection(backend, provider):
@@ -202,6 +242,10 @@ async def test_an_error_before_the_first_token_can_fall_back(backend, provider):
         pytest.param(Reply(content_type="text/html", steps=(b"<h1>Hello</h1>",)), id="another content type"),
         pytest.param(document({"choices": []}), id="a document without an answer"),
         pytest.param(document({"status": "ok"}), id="a document of another kind"),
+        pytest.param(
+            document({"choices": [{"text": "Hi", "finish_reason": "stop"}]}), id="a completion of another API"
+        ),
+        pytest.param(document({"choices": [{"message": {"content": "Hi"}}]}), id="a document that does not end"),
         pytest.param(Reply(content_type="application/json", steps=(b"{",)), id="half a document"),
         pytest.param(Reply(content_type="application/json", steps=[b"[" * 2**20] * 17), id="a document without an end"),
         pytest.param(Reply(before=(b"HTP/1.1 what\r\n\r\n",)), id="no HTTP"),

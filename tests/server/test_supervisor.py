@@ -125,6 +125,19 @@ async def test_a_death_is_followed_by_a_new_life_after_a_wait(time: VirtualTime)
         assert len(lives.engines) == 2
 
 
+async def test_one_that_goes_down_badly_is_followed_by_a_new_life_too(time: VirtualTime) -> None:
+    lives = Lives()
+    engine = supervised(lives.launch, time)
+    async with running(engine):
+        await until(lambda: engine.availability.is_available)
+        lives.engines[0].goes_down_badly = True
+        lives.engines[0].death.set()
+        await time.asleep(1)
+        time.wake()
+        await until(lambda: engine.availability.is_available)
+        assert len(lives.engines) == 2
+
+
 async def test_the_wait_doubles_up_to_its_limit(time: VirtualTime) -> None:
     engine = supervised(Lives(*[RuntimeError("no")] * 6).launch, time)
     async with running(engine):

@@ -340,6 +340,13 @@ class TestBeingThere:
         ]
         assert waits[:6] == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0][: len(waits)]
 
+    async def test_who_asks_before_it_is_known_waits_for_that(self, port):
+        backend = VllmGrpcBackend(place(port))
+        early = asyncio.create_task(answer(backend))
+        await asyncio.sleep(0)
+        async with running(backend):
+            assert text_of(await early) == "Paris it is."
+
     @pytest.mark.parametrize("goes", ["server", "backend"])
     async def test_an_answer_breaks_off_when_its_connection_goes(self, server, goes):
         server.steps = ("Paris", asyncio.Event())

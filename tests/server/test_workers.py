@@ -24,6 +24,7 @@ from tests.server.several import (
     Running,
     answers,
     is_running,
+    lives,
     serving,
     two_workers,
     until,
@@ -34,7 +35,9 @@ from tierway.v1 import router_service_pb2 as rpc
 from tierway.v1 import types_pb2 as pb
 from tierway.v1.admin_service_pb2_grpc import AdminServiceStub
 from tierway_core.grants import new_state
+from tierway_server.backends.base import Availability
 from tierway_server.backends.engines import remote_engines
+from tierway_server.backends.hop import EngineState
 from tierway_server.config import ConfigError, build_table, parse
 from tierway_server.flow.deployments import Deployments
 from tierway_server.telemetry import semconv
@@ -186,8 +189,8 @@ async def test_a_front_end_that_has_heard_nothing_yet_takes_no_engine_away_from_
     state = new_state(table)
     state.set_available(0, True)
     backends = remote_engines(config, [""], "nobody listens here").by_deployment
-    assert not Deployments(table, state, backends, {}, owns_state=owns_state).is_ready
-    assert state.is_available(0) == (not owns_state)
+    deployments = Deployments(table, state, backends, {}, owns_state=owns_state)
+    assert deployments.is_ready == state.is_available(0) == (not owns_state)
 
 
 async def test_a_front_end_that_has_heard_nothing_yet_tries_what_the_others_know_to_be_there() -> None:
@@ -201,6 +204,32 @@ async def test_a_front_end_that_has_heard_nothing_yet_tries_what_the_others_know
     assert deployments.backend(0) is backends[0]
     # What it fails is its own failure: that nothing was heard of it does not mean that it went.
     assert not deployments.has_gone(0)
+
+
+async def test_a_front_end_tells_of_availability_what_the_state_says_and_not_what_it_has_heard() -> None:
+    config = two_workers()
+    table = build_table(config)
+    state = new_state(table)
+    [backend] = remote_engines(config, [""], "nobody listens here").all
+    deployments = Deployments(table, state, {0: backend}, {}, owns_state=False)
+    await deployments.changed()  # what it heard when it began to watch
+    for is_there in (True, False):
+        changing = asyncio.create_task(deployments.changed())
+        await asyncio.sleep(0)
+        assert not changing.done()
+        state.set_available(0, is_there)
+        await changing
+        [now] = deployments.availabilities
+        assert (now.is_available, bool(now.reason)) == (is_there, not is_there)
+        assert deployments.is_ready == is_there
+        assert deployments.available_by_name() == {"premium@premium": is_there}
+    state.set_available(0, True)
+    await deployments.changed()
+    backend._become(EngineState(Availability(True), will_return=True, has_settled=True))
+    state.set_available(0, False)
+    await deployments.changed()
+    assert deployments.coming(["premium@premium"]) == ("premium@premium", deployments.availability(0).reason)
+    assert deployments.availability(0).reason == "gone, as another process of the server has found"
 
 
 async def test_hanging_up_loads_the_calibration_in_every_worker(tmp_path: Path) -> None:
@@ -217,6 +246,34 @@ async def test_hanging_up_loads_the_calibration_in_every_worker(tmp_path: Path) 
         write_calibration(file, weights, abilities={"premium": 2.0})
         server.supervisor.hang_up()
         await until(lambda: has_loaded(server, WORKERS))
+
+        # One that starts would be ended by the signal.
+        os.kill(server.pid("worker 0"), signal.SIGKILL)
+        await until(lambda: lives(server, 0) == 2)
+        server.supervisor.hang_up()
+        await until(lambda: has_loaded(server, 2 * WORKERS))
+        assert lives(server, 0) == 2
+
+
+async def test_a_worker_that_cannot_start_again_leaves_the_others_serving_and_comes_when_it_can(tmp_path: Path) -> None:
+    weights = write_weights(tmp_path / "sure.weights")
+    file = tmp_path / "calibration.json"
+    write_calibration(file, weights, abilities={"premium": 1.0})
+    document = learned(
+        only(five_tiers(workers=WORKERS), "premium"), weights=str(tmp_path / "sure.weights"), calibration=str(file)
+    )
+    async with serving(parse(document)) as server:
+        file.write_text("{}")
+        os.kill(server.pid("worker 0"), signal.SIGKILL)
+        await until(lambda: lives(server, 0) == 3 or server.run.done())
+        await until(lambda: answered(server))
+        write_calibration(file, weights, abilities={"premium": 1.0})
+        await server.until_served()
+
+
+async def answered(server: Running) -> bool:
+    """Whether there is an answer; a connection to one that dies says nothing."""
+    return await answers(await server.router())
 
 
 async def has_loaded(server: Running, calibrations: int) -> bool:

@@ -44,8 +44,8 @@ class AnthropicBackend(HttpBackend):
         super().__init__(model, pool, held)
         self._make_endpoint = endpoint
 
-    def prepare(self) -> None:
-        """Do what would hold the first answer up. Blocks; may be called in a thread, and again."""
+    def _prepare(self) -> None:
+        """Make the endpoints, which imports the SDK."""
         _ = self._current, self._older
 
     @cached_property

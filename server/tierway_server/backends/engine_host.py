@@ -86,8 +86,8 @@ class EngineHost:
                 await frames.write(self._count())
 
     async def _generate(self, name: str, generation: Generation, frames: Frames[Any]) -> None:
+        engine = self._engines.get(name)
         try:
-            engine = self._engines.get(name)
             if engine is None:
                 raise NotReadyError(f"engine {name} is not here", metadata={"engine": name})
             if self._running[name] >= _SLACK * engine.capacity:
@@ -101,7 +101,7 @@ class EngineHost:
             finally:
                 self._running[name] -= 1
         except TierwayError as error:
-            await frames.write(Failed.of(error))
+            await frames.write(Failed.of(error, has_gone=engine is not None and not engine.availability.is_available))
         except OSError:
             raise  # the front end has gone
         except Exception:  # the edge of the process: the front end must hear that something failed

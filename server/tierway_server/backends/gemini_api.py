@@ -65,9 +65,6 @@ class GeminiBackend(HttpBackend):
         super().__init__(model, pool, held)
         self._endpoint = endpoint
 
-    def prepare(self) -> None:
-        """Nothing holds the first answer up."""
-
     def _rest_of(self, generation: Generation) -> AsyncGenerator[Chunk, None]:
         model = self._model
         input_tokens = estimated_input_tokens(generation)

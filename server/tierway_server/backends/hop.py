@@ -44,11 +44,13 @@ class Failed(msgspec.Struct, tag=True, array_like=True, frozen=True):
     field: str
     metadata: dict[str, str]
     retry_after_s: float | None
+    has_gone: bool = False
+    """Whether the engine cannot answer any more; `EngineState` tells so too, but maybe a moment later."""
 
     @classmethod
-    def of(cls, error: TierwayError) -> Failed:
+    def of(cls, error: TierwayError, *, has_gone: bool = False) -> Failed:
         """What is to be sent of an error."""
-        return cls(type(error).__name__, error.message, error.field, error.metadata, error.retry_after_s)
+        return cls(type(error).__name__, error.message, error.field, error.metadata, error.retry_after_s, has_gone)
 
     def error(self) -> TierwayError:
         """The error that was sent; one of a kind unknown here is an internal one."""

@@ -82,6 +82,7 @@ class HttpBackend(ABC):
         self._model = model
         self._pool = pool
         self._held = held
+        self._is_prepared = False
         self._availability = Availability(True)
         self._watchers: list[Callable[[Availability], None]] = []
 
@@ -102,8 +103,19 @@ class HttpBackend(ABC):
             for changed in self._watchers:
                 changed(availability)
 
+    def prepare(self) -> None:
+        """Do what would hold the first answer up. Blocks; may be called in a thread, and again."""
+        self._prepare()
+        self._is_prepared = True
+
+    def _prepare(self) -> None:  # noqa: B027
+        """Do nothing, where nothing holds the first answer up."""
+
     async def generate(self, generation: Generation) -> AsyncGenerator[Chunk, None]:
         """Generate one answer; see `Backend.generate`."""
+        if not self._is_prepared:
+            # Of several processes another has found the service there, and this one has not asked yet.
+            await asyncio.to_thread(self.prepare)
         has_begun = False
         try:
             async with aclosing(coalesced(self._rest_of(generation), self._model.coalesce_window_s)) as chunks:

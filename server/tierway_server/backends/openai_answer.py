@@ -13,6 +13,7 @@ from tierway_server.backends.length import Length
 from tierway_server.backends.openai_events import (
     CallDelta,
     Choice,
+    Delta,
     Logprobs,
     TextPart,
     Token,
@@ -146,8 +147,10 @@ class Answer:
 
     def _choose(self, choice: Choice) -> None:
         delta = choice.delta
-        if delta is None and choice.message is not None:
-            delta, self.is_done = choice.message, True
+        if choice.message is not None and choice.finish_reason and self.is_empty:
+            delta = _whole(choice.message)
+        if delta is None and self.is_empty:
+            return  # the end of nothing
         if delta is not None:
             content = _shown(delta.content)
             # A token that is no whole character comes without text.
@@ -226,6 +229,12 @@ class Answer:
         cached = believed(cached_at_all or usage.cached_tokens) or 0
         reasoning = believed(details.reasoning_tokens if details else None) or output - completion
         return Usage(prompt, min(cached, prompt), output, min(reasoning, output))
+
+
+def _whole(message: Delta) -> Delta:
+    """A whole answer as the only part of one: each call is one of its own, whatever their ids are."""
+    calls = [msgspec.structs.replace(call, index=at) for at, call in enumerate(message.tool_calls or ())]
+    return msgspec.structs.replace(message, tool_calls=calls)
 
 
 def _shown(content: str | list[TextPart] | None) -> str | None:

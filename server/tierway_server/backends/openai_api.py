@@ -47,8 +47,8 @@ class OpenAIBackend(HttpBackend):
         self._dialect = dialect
         self._make_endpoint = endpoint
 
-    def prepare(self) -> None:
-        """Do what would hold the first answer up. Blocks; may be called in a thread, and again."""
+    def _prepare(self) -> None:
+        """Make the endpoint, which imports the SDK."""
         _ = self._endpoint
 
     @cached_property

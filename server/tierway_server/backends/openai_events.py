@@ -65,7 +65,7 @@ class Choice(msgspec.Struct):
     index: int = 0
     delta: Delta | None = None
     message: Delta | None = None
-    """All of it at once, of services that do not stream, or not with tools."""
+    """All of it at once, of services that do not stream, or not with tools; MiniMax's says it once more when its parts have come."""
     logprobs: Logprobs | None = None
     finish_reason: str | None = None
 

@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 _RECONNECT_S = 0.05
 """Between two tries to reach a host that is not there; a try costs microseconds."""
+_GONE = Availability(False, "lost")
 _ABSENT = EngineState(Availability(False, "the engine's process is starting"), will_return=True, has_settled=False)
 
 
@@ -76,12 +77,16 @@ class RemoteEngine:
                 while True:
                     reply = await answer.read()
                     if isinstance(reply, Failed):
+                        if reply.has_gone:
+                            self._become(EngineState(_GONE, self.will_return, self.has_settled))
                         raise reply.error()
                     has_begun = True
                     yield reply.chunk
                     if reply.chunk.finish_reason is not None:
                         return
         except (EOFError, OSError, GarbledError) as failure:
+            if isinstance(failure, EOFError | ConnectionError):
+                self.host_lost()  # `run` hears of it, too, but maybe later than who must know why this answer failed
             raise self._lost(failure, has_begun=has_begun) from None
 
     async def run(self) -> None:

@@ -143,7 +143,13 @@ class SupervisedEngine:
         finally:
             self._engine = None
             self._become(Availability(False, "down"))
+            await self._bring_down(engine)
+
+    async def _bring_down(self, engine: Engine) -> None:
+        try:
             await asyncio.shield(asyncio.to_thread(engine.shutdown))
+        except Exception:  # whatever an engine throws that hangs or is dead: the next life may be better
+            logger.exception("engine went down badly", extra={"engine": self.name})
 
     def _become(self, availability: Availability) -> None:
         if availability != self._availability:

@@ -117,6 +117,7 @@ class VllmGrpcBackend:
         self._server = server
         self._sleep = sleep
         self._model: _Model | None = None
+        self._asked = asyncio.Event()
         self._availability = NOT_ASKED
         self._watchers: list[Callable[[Availability], None]] = []
 
@@ -137,6 +138,8 @@ class VllmGrpcBackend:
 
     async def generate(self, generation: Generation) -> AsyncGenerator[Chunk, None]:
         """Generate one answer; see `Backend.generate`."""
+        # Another process may know that the server is there while this one, which has just started, asks it what it runs.
+        await self._asked.wait()
         model, provider = self._model, self._server.provider
         if model is None:
             raise NotReadyError(
@@ -162,10 +165,12 @@ class VllmGrpcBackend:
                 try:
                     self._model = await self._learn(stub)
                 except (grpc.aio.AioRpcError, TimeoutError, TokenizerUnusableError, OSError) as failure:
+                    self._asked.set()
                     self.become(Availability(False, _reason(failure)))
                     await self._sleep(wait_s)
                     wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
                     continue
+                self._asked.set()
                 wait_s = _FIRST_WAIT_S
                 self.become(Availability(True))
                 await _disconnected(channel)

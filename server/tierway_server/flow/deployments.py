@@ -1,15 +1,22 @@
 """Which backend serves which deployment, and which of them can answer now: the one owner of availability.
 
-What it learns it writes to the core's state, which the decision reads, and to whoever waits for readiness.
+What it learns it writes to the core's state, which the decision reads, and to whoever waits for readiness. Of several processes that
+share a state one does so; the others tell what it has written, whatever they have heard themselves, so that all of them say the same.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Final
 
 from tierway_core import State, Table
 from tierway_server.backends.base import Availability, Backend
+
+_LOOK_S: Final = 0.1
+"""How often to look for what another process has written, while somebody waits for a change."""
+_GONE: Final = Availability(False, "gone, as another process of the server has found")
 
 
 class Deployments:
@@ -48,16 +55,24 @@ class Deployments:
         for index, backend in backends.items():
             # The default argument binds this turn's index.
             backend.watch(lambda availability, index=index: self._update(index, availability))  # type: ignore[misc]
+        self._told = self.availabilities
 
     @property
     def availabilities(self) -> Sequence[Availability]:
-        """By deployment; a live view."""
-        return self._now
+        """By deployment, as they are now."""
+        return [self.availability(index) for index in range(len(self._now))]
+
+    def availability(self, index: int) -> Availability:
+        """Whether a deployment can answer now, and why not."""
+        heard = self._now[index]
+        if self._owns_state or heard.is_available == (is_available := self.backend(index) is not None):
+            return heard
+        return Availability(True) if is_available else _GONE
 
     @property
     def is_ready(self) -> bool:
         """Whether at least one deployment can answer."""
-        return any(availability.is_available for availability in self._now)
+        return any(availability.is_available for availability in self.availabilities)
 
     def backend(self, index: int) -> Backend | None:
         """What serves a deployment now; None while nothing can.
@@ -80,7 +95,7 @@ class Deployments:
     def available_by_name(self) -> dict[str, float]:
         """1 or 0 for each deployment, for the gauge."""
         names = (deployment.spec.name for deployment in self._table.deployments)
-        return {name: float(now.is_available) for name, now in zip(names, self._now, strict=True)}
+        return {name: float(now.is_available) for name, now in zip(names, self.availabilities, strict=True)}
 
     def in_flight_by_name(self) -> dict[str, float]:
         """Generations under way at each deployment, for the gauge."""
@@ -97,12 +112,16 @@ class Deployments:
         """The first of these deployments that will be available by itself, and why it is not yet; None when none of them will."""
         for index, backend in self._backends.items():
             if (name := self._table.deployments[index].spec.name) in names and backend.will_return:
-                return name, self._now[index].reason
+                return name, self.availability(index).reason
         return None
 
     async def changed(self) -> None:
         """Return after the next change of availability, or at once if there was one since the last call."""
-        await self._changed.wait()
+        while not self._changed.is_set() and self._told == self.availabilities:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(None if self._owns_state else _LOOK_S):
+                    await self._changed.wait()
+        self._told = self.availabilities
         self._changed.clear()
 
     def _update(self, index: int, availability: Availability) -> None:

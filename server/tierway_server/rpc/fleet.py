@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from tierway.v1 import router_service_pb2 as pb
 from tierway_core import Table
-from tierway_core.table import ModelSpec
+from tierway_core.table import Deployment, ModelSpec
 from tierway_server.backends.base import Availability
 from tierway_server.errors import InvalidRequestError
 from tierway_server.flow.decide import Deciding
@@ -34,7 +34,7 @@ class Fleet:
     def __init__(
         self,
         table: Table,
-        availabilities: Sequence[Availability],
+        availability: Callable[[int], Availability],
         standing: Standing,
         constitution_hash: str,
         counting: Counting,
@@ -45,7 +45,7 @@ class Fleet:
 
         Args:
             table: the models.
-            availabilities: of each deployment; a live list that its owner updates.
+            availability: tells whether a deployment can answer now, by its index.
             standing: how breakers, limits and budgets stand.
             constitution_hash: comes with every reply.
             counting: what has been counted, by all processes of the server.
@@ -54,7 +54,7 @@ class Fleet:
 
         """
         self._table = table
-        self._availabilities = availabilities
+        self._availability = availability
         self._constitution_hash = constitution_hash
         self._counting = counting
         self._deciding = deciding
@@ -157,18 +157,20 @@ class Fleet:
             output_usd_per_million_tokens=model.output_picousd * _PER_MILLION,
             fallback_chain=self._table.chain(model.name),
             deployments=[
-                pb.Deployment(
-                    name=deployment.spec.name,
-                    provider=deployment.spec.provider,
-                    available=self._availabilities[deployment.index].is_available,
-                    unavailable_reason=self._availabilities[deployment.index].reason,
-                    context_tokens=deployment.spec.context_tokens,
-                    expected_latency=duration(deployment.spec.expected_latency_s),
-                    region=deployment.spec.region,
-                )
-                for deployment in self._table.deployments
-                if deployment.model is model
+                self._deployment(deployment) for deployment in self._table.deployments if deployment.model is model
             ],
+        )
+
+    def _deployment(self, deployment: Deployment) -> pb.Deployment:
+        now = self._availability(deployment.index)
+        return pb.Deployment(
+            name=deployment.spec.name,
+            provider=deployment.spec.provider,
+            available=now.is_available,
+            unavailable_reason=now.reason,
+            context_tokens=deployment.spec.context_tokens,
+            expected_latency=duration(deployment.spec.expected_latency_s),
+            region=deployment.spec.region,
         )
 
 

@@ -14,7 +14,7 @@ from tierway_server.workers.assignment import Assignment
 logger = logging.getLogger(__name__)
 
 CANNOT_START = 2
-"""The exit code of a process that would only fail again: its standard error says why."""
+"""The exit code of a process that would only fail again until somebody mends something: its standard error says why."""
 
 _INITIAL_BACKOFF_S = 0.05
 _MAX_BACKOFF_S = 10.0
@@ -23,7 +23,7 @@ _HEALTHY_AFTER_S = 60.0
 
 
 class CannotStartError(Exception):
-    """A process of the server cannot start, and another try would not help."""
+    """A process of the server cannot start when the server does, and another try would not help."""
 
 
 class Child:
@@ -76,7 +76,8 @@ class Child:
         """Keep it alive until `stop`, which ends this; cancelling kills the process.
 
         Raises:
-            CannotStartError: it said so.
+            CannotStartError: it said so in its first life. What has changed since, such as a calibration that is not valid now, must not
+                take those along that serve.
 
         """
         backoff_s = _INITIAL_BACKOFF_S
@@ -86,7 +87,7 @@ class Child:
             if self._is_stopping:
                 return
             await self._died()
-            if code == CANNOT_START:
+            if code == CANNOT_START and self.lives == 1:
                 raise CannotStartError(f"{self.name} cannot start")
             if self._clock() - began_s > _HEALTHY_AFTER_S:
                 backoff_s = _INITIAL_BACKOFF_S

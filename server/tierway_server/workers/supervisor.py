@@ -111,6 +111,8 @@ class Supervisor:
         """Set as soon as every front end has served."""
         self._dead: set[int] = set()
         """Front ends whose share of the state has not been given back yet."""
+        self._to_hang_up: set[int] = set()
+        """Front ends that are to load the calibration as soon as they serve."""
         self._host = self._child("engines", host_module, self._assignment, self._host_died)
         self._workers = [
             self._child(
@@ -169,9 +171,15 @@ class Supervisor:
         return {child.name: child.pid for child in (self._host, *self._workers)}
 
     def hang_up(self) -> None:
-        """Let every front end load the calibration."""
-        for worker in self._workers:
-            worker.signal(signal.SIGHUP)
+        """Let every front end load the calibration; one that starts when it serves: before, the signal would end it."""
+        self._to_hang_up.update(range(len(self._workers)))
+        for worker in self._serving:
+            self._hang_up(worker)
+
+    def _hang_up(self, worker: int) -> None:
+        if worker in self._to_hang_up:
+            self._to_hang_up.discard(worker)
+            self._workers[worker].signal(signal.SIGHUP)
 
     async def run(self, stops: Stops) -> None:
         """Serve until told to stop, then drain and leave nothing running.
@@ -257,6 +265,8 @@ class Supervisor:
             engine.host_lost()
 
     async def _worker_died(self, worker: int) -> None:
+        # Its connection tells so, too, but nobody may signal its successor before that serves.
+        self._serving.discard(worker)
         self._whole.departed(worker)
         self._dead.add(worker)
         while worker in self._dead:
@@ -277,6 +287,7 @@ class Supervisor:
                 await frames.write(await self._counting.reset())
             case Serving(worker):
                 self._serving.add(worker)
+                self._hang_up(worker)
                 if len(self._serving) == len(self._workers):
                     self.serves.set()
                 try:
