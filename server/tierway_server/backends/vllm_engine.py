@@ -1,9 +1,9 @@
-"""One life of a vLLM engine in this process: launch it, generate, notice that it died or hangs, bring it down.
+"""One life of a vLLM engine in this process: launch it, generate, bring it down.
 
 vLLM is imported here and in the modules beside it that serve this one, and lazily: the import takes seconds, and most commands never need
 it. Keeping an engine alive over several lives is `supervisor.py`'s affair.
 
-`AsyncLLM` runs the engine proper (EngineCore) and its workers in processes of their own, whose pidfds tell of their death.
+`AsyncLLM` runs the engine proper (EngineCore) and its workers in processes of their own; `vllm_life.py` notices their end.
 Requests are added and read through `add_request` and its collector, not through `generate()`: so the abort in
 our `finally` is the only one, in one place.
 """
@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from tierway_server.backends import vllm_life as life
 from tierway_server.backends.base import Chunk, Generation, Message, Role, Sampling, Usage
 from tierway_server.backends.coalesce import CoalescingReader
 from tierway_server.backends.room import tokens_to_generate
@@ -49,9 +50,6 @@ logger = logging.getLogger(__name__)
 
 # How long EngineCore may take to end its workers and give back shared memory, before it is killed.
 _SHUTDOWN_S = 5.0
-
-# Asked so often in the time that an engine may be silent: it costs the engine a message.
-_QUESTIONS = 4
 
 # Launches go one at a time: the environment that vLLM reads, and the list of child processes, belong to the whole process.
 _launching = threading.Lock()
@@ -93,54 +91,12 @@ class VllmEngine:
         """Return when one of the engine's processes has ended, or when it hangs, and which; the answers under way fail."""
         from vllm.v1.engine.exceptions import EngineDeadError
 
-        watches = {asyncio.create_task(self._died()): "died", asyncio.create_task(self._hung()): "hung"}
-        try:
-            ended, _ = await asyncio.wait(watches, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for watch in watches:
-                watch.cancel()
-            await asyncio.gather(*watches, return_exceptions=True)
+        reason = await life.over(self._processes, self._llm.is_sleeping, self._config.idle_timeout_s)
         # vLLM would tell them too, unless it is shut down first. Whoever is being added just now hears of it in `_reading`.
         self._is_dead = True
         for reader in self._readers:
             reader.fail(EngineDeadError())
-        return min(watches[watch] for watch in ended)
-
-    async def _died(self) -> None:
-        """Return when one of the engine's processes has ended."""
-        loop = asyncio.get_running_loop()
-        over = asyncio.Event()
-        # By pidfd: a worker is no child of ours, and vLLM itself takes seconds to notice its death.
-        ends: list[int] = []
-        try:
-            for process in self._processes:
-                with contextlib.suppress(ProcessLookupError):  # gone already
-                    ends.append(os.pidfd_open(process.pid))
-            for end in ends:
-                loop.add_reader(end, over.set)
-            if len(ends) == len(self._processes):
-                await over.wait()
-        finally:
-            for end in ends:
-                loop.remove_reader(end)
-                os.close(end)
-
-    async def _hung(self) -> None:
-        """Return when the engine has not answered a question for as long as it may be silent: it answers between any two steps."""
-        patience_s = self._config.idle_timeout_s
-        while True:
-            question = asyncio.create_task(self._llm.is_sleeping())
-            try:
-                # Twice: where all of us were suspended, the first wait is over at once, and its answer is on the way.
-                for _ in range(2):
-                    await asyncio.wait((question,), timeout=patience_s / 2)
-                if not question.done():
-                    return
-                with contextlib.suppress(Exception):  # what it has to say of its death, its processes say better
-                    question.result()
-            finally:
-                question.cancel()
-            await asyncio.sleep(patience_s / _QUESTIONS)
+        return reason
 
     def shutdown(self) -> None:
         """Bring the engine down and leave none of its processes behind. Blocks for up to some seconds; call it in a thread."""
