@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import pytest
 import yaml
@@ -63,6 +65,15 @@ def two_tiers(folder: Path, **server: object) -> dict[str, object]:
                 "deployments": [{"engine": "many"}],
             },
         ],
+    }
+
+
+def one_tier(folder: Path, engine: Mapping[str, object] = MappingProxyType({}), **server: object) -> dict[str, Any]:
+    """The dearer of the two engines alone, changed by `engine`."""
+    document: dict[str, Any] = two_tiers(folder, **server)
+    return document | {
+        "engines": {"many": {**document["engines"]["many"], **engine}},
+        "models": document["models"][1:],
     }
 
 

@@ -12,7 +12,7 @@ import psutil
 import pytest
 import yaml
 
-from tests.e2e.conftest import two_tiers
+from tests.e2e.conftest import one_tier, two_tiers
 from tests.e2e.serving import Server, eventually
 from tierway_client import AsyncClient, Delta, Sampling, Started, TierwayError, UnavailableError
 
@@ -29,11 +29,8 @@ def grace_s() -> float:
 @pytest.fixture
 def config(tiny_folder: Path, tmp_path: Path, grace_s: float) -> Path:
     """One tiny engine that runs 64 requests at a time."""
-    document = two_tiers(tiny_folder, drain_grace_s=grace_s)
-    document["engines"] = {"many": {**document["engines"]["many"], "max_num_seqs": 64}}  # type: ignore[index]
-    document["models"] = document["models"][1:]  # type: ignore[index]
     path = tmp_path / "tierway.yaml"
-    path.write_text(yaml.safe_dump(document))
+    path.write_text(yaml.safe_dump(one_tier(tiny_folder, {"max_num_seqs": 64}, drain_grace_s=grace_s)))
     return path
 
 

@@ -9,7 +9,7 @@ import psutil
 import pytest
 import yaml
 
-from tests.e2e.conftest import two_tiers
+from tests.e2e.conftest import one_tier
 from tests.e2e.serving import Server, eventually
 from tierway_client import AsyncClient, Delta, InternalError, Sampling, Started
 
@@ -20,11 +20,8 @@ IDLE_TIMEOUT_S = 8.0
 @pytest.fixture
 def server(tiny_folder: Path, tmp_path: Path) -> Iterator[Server]:
     """A server of one tiny engine that may be silent for seconds only."""
-    document = two_tiers(tiny_folder)
-    document["engines"] = {"many": {**document["engines"]["many"], "idle_timeout_s": IDLE_TIMEOUT_S}}  # type: ignore[index]
-    document["models"] = document["models"][1:]  # type: ignore[index]
     path = tmp_path / "tierway.yaml"
-    path.write_text(yaml.safe_dump(document))
+    path.write_text(yaml.safe_dump(one_tier(tiny_folder, {"idle_timeout_s": IDLE_TIMEOUT_S})))
     server = Server.start(path, tmp_path / "log")
     try:
         yield server

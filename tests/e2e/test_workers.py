@@ -11,7 +11,7 @@ import psutil
 import pytest
 import yaml
 
-from tests.e2e.conftest import two_tiers
+from tests.e2e.conftest import one_tier
 from tests.e2e.serving import START_S, Server, eventually
 from tierway_client import AsyncClient, Delta, Sampling, TierwayError
 
@@ -23,11 +23,8 @@ _STREAMS = 8
 @pytest.fixture
 def own_server(tiny_folder: Path, tmp_path: Path) -> Iterator[Server]:
     """A server of two front ends and one tiny engine, which the test may hurt."""
-    document = two_tiers(tiny_folder, workers=2)
-    document["engines"] = {"many": document["engines"]["many"]}  # type: ignore[index]
-    document["models"] = document["models"][1:]  # type: ignore[index]
     config = tmp_path / "tierway.yaml"
-    config.write_text(yaml.safe_dump(document))
+    config.write_text(yaml.safe_dump(one_tier(tiny_folder, workers=2)))
     server = Server.start(config, tmp_path / "log")
     try:
         yield server

@@ -218,9 +218,8 @@ class HttpBackend(ABC):
 
 async def _read(reply: Reply, answer: Reading, max_tokens: int) -> AsyncGenerator[Chunk, None]:
     """Let `answer` take the events of a reply, until it is done or they end; yields what it comes to meanwhile."""
-    events: EventReader | WholeDocument = EventReader(_EVENT_BYTES)
-    if _comes(reply, _DOCUMENT):
-        events = WholeDocument(_DOCUMENT_BYTES)
+    is_whole = _comes(reply, _DOCUMENT)
+    events: EventReader | WholeDocument = WholeDocument(_DOCUMENT_BYTES) if is_whole else EventReader(_EVENT_BYTES)
     bytes_left = max_tokens * _TOKEN_BYTES + _EVENT_BYTES
     account_until_s: float | None = None
     while not answer.is_done:
